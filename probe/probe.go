@@ -33,7 +33,7 @@ type Target struct {
 // Plan is what a probe intends. The zero value of a field means that the step
 // is not tried.
 type Plan struct {
-	HELO       string   // EHLO argument; empty: the machine's name, or an address literal
+	HELO       string // EHLO argument; empty: the machine's name, or an address literal
 	Credential *Credential
 	Mechanism  string   // "auto", "plain", "login", "cram-md5", "xoauth2"; empty is auto
 	From       []string // envelope senders; each is tried with each recipient
