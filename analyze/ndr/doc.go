@@ -1,0 +1,213 @@
+package ndr
+
+// How the package is built, for whoever adds a reader:
+//
+//	doc := Prepare(input)     // the pre-pass: a cleaned view with a map back
+//	for each block of doc     // one report, one log, one dialogue (block.go)
+//	    the family with the best sniff reads it into Cases
+//
+// A reader works on doc.Text: UTF-8, LF only, transfer encodings, HTML, quoting,
+// invisible characters undone. It names facts by offsets in doc.Text and turns
+// them into places of the input with doc.Span(start, end); doc.Quote(span) cuts
+// the quote from the input, never from the cleaned text. A line is doc.Line(i),
+// without its LF and without a copy; doc.LineStart(i) is its offset.
+//
+// Readers must not keep slices of doc.Text in their results (they would pin the
+// whole text): convert to string what is kept.
+
+import (
+	"bytes"
+	"sort"
+	"unicode/utf8"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+)
+
+// Limits of the pre-pass. A text that runs into one of them is read as far as
+// the limit, gets a Note "limit-reached" and makes its cases Partial.
+const (
+	maxInput      = 1 << 30   // bytes of one input
+	maxCleaned    = 16 << 20  // bytes of cleaned text, when it is a copy
+	maxLines      = 2_000_000 // lines that are looked at
+	maxLine       = 64 << 10  // bytes of a line kept for matching
+	maxHeader     = 256 << 10 // bytes of one header block
+	maxMIMEDepth  = 20
+	maxParts      = 10_000
+	maxHTMLDepth  = 200
+	maxQuoteDepth = 20
+	maxGunzip     = 64 << 20 // bytes out of a gzip that grows more than maxRatio times
+	maxRatio      = 100
+)
+
+// Document is an input and its cleaned view.
+type Document struct {
+	// Text is the cleaned view: UTF-8, lines ended by LF. It is the input itself
+	// when nothing had to be undone; do not write to it.
+	Text []byte
+
+	input  []byte      // what spans refer to: the input, or what its gzip held
+	maps   []offsetMap // from Text back to input; the last one made comes last
+	starts []int32     // offsets of the line starts in Text
+	parts  []part      // MIME parts, in the order of the text; nil: no MIME structure
+	notes  []Note
+	cut    bool // a limit was hit
+
+	bareCR   bool // the input has CR that no LF follows
+	markLine int  // memory of the last place asked for: line number …
+	markAt   int  // … and offset of that line's start in input
+}
+
+// Prepare undoes what mail programs, transports and people did to a text
+// (newlines, MIME, charsets, HTML, quoting, invisible characters) and keeps the
+// way back. It never fails: what cannot be undone stays as it was. A gzip is
+// opened, and spans then refer to what it held.
+func Prepare(input []byte) *Document {
+	d := &Document{Text: input, input: input, markLine: 1}
+	d.clean()
+	d.index()
+	return d
+}
+
+// index finds the line starts of Text.
+func (d *Document) index() {
+	d.starts = make([]int32, 0, 16+len(d.Text)/40)
+	for at := 0; at < len(d.Text); {
+		if len(d.starts) == maxLines {
+			d.limit("lines", at)
+			d.Text = d.Text[:at]
+			return
+		}
+		d.starts = append(d.starts, int32(at))
+		n := bytes.IndexByte(d.Text[at:], '\n')
+		if n < 0 {
+			return
+		}
+		at += n + 1
+	}
+}
+
+// NumLines is the number of lines of Text.
+func (d *Document) NumLines() int { return len(d.starts) }
+
+// LineStart is the offset in Text of line i; NumLines gives the end of Text.
+func (d *Document) LineStart(i int) int {
+	if i >= len(d.starts) {
+		return len(d.Text)
+	}
+	return int(d.starts[i])
+}
+
+// LineEnd is the offset in Text of the LF that ends line i, or the end of Text.
+func (d *Document) LineEnd(i int) int {
+	if i+1 < len(d.starts) {
+		return int(d.starts[i+1]) - 1
+	}
+	end := len(d.Text)
+	if end > 0 && d.Text[end-1] == '\n' && i < len(d.starts) {
+		end--
+	}
+	return end
+}
+
+// Line is line i (0-based) without its LF, at most maxLine bytes of it. It
+// aliases Text.
+func (d *Document) Line(i int) []byte {
+	start, end := d.LineStart(i), d.LineEnd(i)
+	if end-start > maxLine {
+		end = start + maxLine
+	}
+	return d.Text[start:end:end]
+}
+
+// LineAt is the number (0-based) of the line that holds the offset in Text.
+func (d *Document) LineAt(offset int) int {
+	return sort.Search(len(d.starts), func(i int) bool { return int(d.starts[i]) > offset }) - 1
+}
+
+// Span is the place in the input of Text[start:end]. What was undone inside the
+// range belongs to it, so its quote may be longer than the cleaned words.
+func (d *Document) Span(start, end int) transcript.Span {
+	start = min(max(start, 0), len(d.Text))
+	end = min(max(end, start), len(d.Text))
+	from, to := start, end
+	for i := len(d.maps) - 1; i >= 0; i-- {
+		from, to = d.maps[i].back(from, to)
+	}
+	from = min(max(from, 0), len(d.input))
+	to = min(max(to, from), len(d.input))
+	line, column := d.place(from)
+	return transcript.Span{Offset: from, End: to, Line: line, Column: column}
+}
+
+// Quote is what stands in the input at the span, as valid UTF-8: bytes that are
+// not are shown as the charset of last resort, Windows-1252, has them.
+func (d *Document) Quote(s transcript.Span) string {
+	start := min(max(s.Offset, 0), len(d.input))
+	end := min(max(s.End, start), len(d.input))
+	cut := d.input[start:end]
+	if utf8.Valid(cut) {
+		return string(cut)
+	}
+	return lastResort(cut)
+}
+
+// Input is what spans refer to: the bytes given to Prepare, or what was inside
+// them when they were a gzip.
+func (d *Document) Input() []byte { return d.input }
+
+// Notes are what Prepare has to say about the text.
+func (d *Document) Notes() []Note { return d.notes }
+
+// Partial reports whether a limit cut the text.
+func (d *Document) Partial() bool { return d.cut }
+
+// place finds line and column (1-based, in characters) of an offset of the
+// input. Places are mostly asked for in rising order, so it counts on from the
+// last one.
+func (d *Document) place(offset int) (line, column int) {
+	if offset < d.markAt {
+		if len(d.maps) == 0 && !d.bareCR {
+			i := max(d.LineAt(offset), 0)
+			d.markLine, d.markAt = i+1, d.LineStart(i)
+		} else {
+			d.markLine, d.markAt = 1, 0
+		}
+	}
+	line, start := d.markLine, d.markAt
+	between := d.input[start:offset]
+	if d.bareCR {
+		for i := 0; i < len(between); i++ {
+			switch c := between[i]; {
+			case c == '\n', c == '\r' && !(start+i+1 < len(d.input) && d.input[start+i+1] == '\n'):
+				line++
+				d.markAt = start + i + 1
+			}
+		}
+	} else if n := bytes.Count(between, lf); n > 0 {
+		line += n
+		d.markAt = start + bytes.LastIndexByte(between, '\n') + 1
+	}
+	d.markLine = line
+	return line, 1 + utf8.RuneCount(d.input[d.markAt:offset])
+}
+
+var lf = []byte{'\n'}
+
+// note records something worth telling about Text[start:end], before the maps
+// are complete: start and end are offsets of the input.
+func (d *Document) note(id, text string, start, end int) {
+	line, column := d.place(min(start, len(d.input)))
+	d.notes = append(d.notes, Note{ID: id, Text: text, Span: transcript.Span{Offset: start, End: end, Line: line, Column: column}})
+}
+
+// limit records that a cap was hit, once per kind of cap.
+func (d *Document) limit(what string, _ int) {
+	d.cut = true
+	text := "The text has more " + what + " than are read; the rest was left out."
+	for _, n := range d.notes {
+		if n.Text == text {
+			return
+		}
+	}
+	d.notes = append(d.notes, Note{ID: "limit-reached", Text: text})
+}

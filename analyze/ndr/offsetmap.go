@@ -1,0 +1,142 @@
+package ndr
+
+import "sort"
+
+// offsetMap leads from a cleaned text back to the text it was made from, one
+// step of the pre-pass. Its segments are in the order of the cleaned text; what
+// lies between them in the source was dropped.
+type offsetMap struct {
+	segments []segment
+}
+
+// segment says where a run of cleaned bytes came from.
+type segment struct {
+	out  int32 // its first byte in the cleaned text
+	in   int32 // its first byte in the source
+	end  int32 // behind its last byte in the source
+	kind segmentKind
+}
+
+type segmentKind uint8
+
+const (
+	segCopy   segmentKind = iota // byte for byte
+	segAtom                      // the run as a whole stands for source[in:end]
+	segBase64                    // three bytes for four characters
+)
+
+// back turns a range of the cleaned text into the range of the source that it
+// was made from.
+func (m *offsetMap) back(start, end int) (int, int) {
+	if len(m.segments) == 0 {
+		return start, end
+	}
+	from := m.first(start)
+	if end <= start {
+		return from, from
+	}
+	return from, max(m.behind(end-1), from)
+}
+
+// at is the segment that holds the cleaned offset.
+func (m *offsetMap) at(offset int) segment {
+	i := sort.Search(len(m.segments), func(i int) bool { return int(m.segments[i].out) > offset })
+	return m.segments[max(i-1, 0)]
+}
+
+func (m *offsetMap) first(offset int) int {
+	s := m.at(offset)
+	n := max(offset-int(s.out), 0)
+	switch s.kind {
+	case segAtom:
+		return int(s.in)
+	case segBase64:
+		return min(int(s.in)+n/3*4, int(s.end))
+	default:
+		return min(int(s.in)+n, int(s.end))
+	}
+}
+
+func (m *offsetMap) behind(last int) int {
+	s := m.at(last)
+	n := max(last-int(s.out), 0)
+	switch s.kind {
+	case segAtom:
+		return int(s.end)
+	case segBase64:
+		return min(int(s.in)+n/3*4+4, int(s.end))
+	default:
+		return min(int(s.in)+n+1, int(s.end))
+	}
+}
+
+// rewriter builds a cleaned text from a source, with its map.
+type rewriter struct {
+	source []byte
+	out    []byte
+	m      offsetMap
+	full   bool // maxCleaned was reached; the rest was dropped
+}
+
+func newRewriter(source []byte) *rewriter {
+	return &rewriter{source: source, out: make([]byte, 0, min(len(source)+16, maxCleaned))}
+}
+
+// room cuts n to what still fits.
+func (r *rewriter) room(n int) int {
+	if left := maxCleaned - len(r.out); n > left {
+		r.full = true
+		return max(left, 0)
+	}
+	return n
+}
+
+// copy takes over source[in:end] byte for byte.
+func (r *rewriter) copy(in, end int) {
+	n := r.room(end - in)
+	if n <= 0 {
+		return
+	}
+	end = in + n
+	if k := len(r.m.segments); k > 0 {
+		if s := &r.m.segments[k-1]; s.kind == segCopy && int(s.end) == in {
+			s.end = int32(end)
+			r.out = append(r.out, r.source[in:end]...)
+			return
+		}
+	}
+	r.m.segments = append(r.m.segments, segment{out: int32(len(r.out)), in: int32(in), end: int32(end), kind: segCopy})
+	r.out = append(r.out, r.source[in:end]...)
+}
+
+// put writes other bytes in the place of source[in:end].
+func (r *rewriter) put(b []byte, in, end int, kind segmentKind) {
+	n := r.room(len(b))
+	if n <= 0 {
+		return
+	}
+	if kind == segAtom && n == 1 && end-in == 1 {
+		kind = segCopy // so that neighbours can join it
+		if k := len(r.m.segments); k > 0 {
+			if s := &r.m.segments[k-1]; s.kind == segCopy && int(s.end) == in {
+				s.end = int32(end)
+				r.out = append(r.out, b[0])
+				return
+			}
+		}
+	}
+	r.m.segments = append(r.m.segments, segment{out: int32(len(r.out)), in: int32(in), end: int32(end), kind: kind})
+	r.out = append(r.out, b[:n]...)
+}
+
+// apply makes the rewritten text the document's Text.
+func (d *Document) apply(r *rewriter) {
+	if r.full {
+		d.limit("decoded text", 0)
+	}
+	if len(r.m.segments) == 0 {
+		r.m.segments = append(r.m.segments, segment{kind: segAtom})
+	}
+	d.maps = append(d.maps, r.m)
+	d.Text = r.out
+}

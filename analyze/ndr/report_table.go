@@ -1,0 +1,4 @@
+package ndr
+
+// reportFamilies are the reports: DSNs and NDRs.
+var reportFamilies = []family{}
