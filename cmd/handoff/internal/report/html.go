@@ -1,0 +1,89 @@
+package report
+
+import (
+	"bytes"
+	_ "embed"
+	"html/template"
+	"io"
+	"sync"
+
+	"github.com/smtp-handoff/handoff/analyze"
+)
+
+//go:embed report.html.tmpl
+var page string
+
+// pages holds three templates: head, report and foot. html/template escapes by
+// context, and everything foreign has gone through show before.
+// They are parsed when the first page is asked for: a start takes milliseconds.
+var pages = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page").Funcs(template.FuncMap{
+		"show":     show,
+		"showList": showList,
+		"took":     took,
+		"cells":    cells,
+		"reply":    replyLine,
+		"unstated": func(s string) string { return orUnstated(s, "not stated") },
+		"hasReply": func(r analyze.Reply) bool { return r.Code != 0 || r.Enhanced != "" || r.Text != "" },
+		"evidence": func(e []analyze.Evidence, l Lines) []snippet { s, _ := snippets(e, l); return s },
+		"left":     func(e []analyze.Evidence, l Lines) int { _, n := snippets(e, l); return n },
+		"stages":   func() []string { return stages[:7] },
+		"seven":    func(c []cell) []cell { return c[:7] },
+		"quote":    func(e []analyze.Evidence, l Lines) quoteList { return quoteList{e, l} },
+	}).Parse(page))
+})
+
+type quoteList struct {
+	Evidence []analyze.Evidence
+	Lines    Lines
+}
+
+// htmlWriter writes one page with one article per report: no script, nothing
+// loaded, a content security policy that forbids both.
+type htmlWriter struct {
+	w io.Writer
+	o Options
+	n int
+}
+
+func (h *htmlWriter) Write(r *analyze.Report, lines Lines) error {
+	var b bytes.Buffer
+	data := struct {
+		R       *analyze.Report
+		Lines   Lines
+		Subject string
+		Title   string
+		Options Options
+		Shown   []analyze.Outcome
+		Left    int
+	}{R: r, Lines: lines, Subject: subjectOf(r), Title: string(r.Verdict.Code), Options: h.o, Shown: r.Outcomes}
+	if len(r.Outcomes) > maxOutcomes {
+		data.Shown, data.Left = r.Outcomes[:maxOutcomes], len(r.Outcomes)-maxOutcomes
+	}
+	if h.n == 0 {
+		if err := pages().ExecuteTemplate(&b, "head", data); err != nil {
+			return err
+		}
+	}
+	h.n++
+	if err := pages().ExecuteTemplate(&b, "report", data); err != nil {
+		return err
+	}
+	_, err := h.w.Write(b.Bytes())
+	return err
+}
+
+func (h *htmlWriter) Close() error {
+	var b bytes.Buffer
+	if h.n == 0 {
+		data := struct{ Title, Subject string }{"nothing to report", ""}
+		if err := pages().ExecuteTemplate(&b, "head", data); err != nil {
+			return err
+		}
+	}
+	if err := pages().ExecuteTemplate(&b, "foot", nil); err != nil {
+		return err
+	}
+	_, err := h.w.Write(b.Bytes())
+	return err
+}

@@ -1,0 +1,118 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/smtp-handoff/handoff/analyze"
+)
+
+// stages are the columns of a step table in the order of the road.
+var stages = []string{"resolve", "connect", "greet", "ehlo", "tls", "auth", "envelope", "data"}
+
+// cell is what a stage of a session came to.
+type cell struct {
+	Stage  string
+	Status string  // ok refused deferred failed skipped; "not tried" when no step says anything
+	TookMS float64 // first command out to last reply in; pipelined steps count once
+	Step   *analyze.Step
+}
+
+// cells sums the steps of a session up per stage. The first step of a stage
+// that is not ok decides its word. The data stage shows only where it was met.
+func cells(s *analyze.Session) []cell {
+	out := make([]cell, 0, len(stages))
+	for _, stage := range stages {
+		c := cell{Stage: stage, Status: "not tried"}
+		var begin, end float64
+		open := false
+		for i := range s.Steps {
+			st := &s.Steps[i]
+			if st.Stage != stage {
+				open = false
+				continue
+			}
+			if c.Step == nil || c.Status == "ok" && st.Status != "ok" && !courtesy(st) ||
+				c.Status == "skipped" && st.Status != "skipped" {
+				c.Step, c.Status = st, st.Status
+			}
+			if st.Status == "skipped" {
+				continue
+			}
+			if !open || !st.Grouped {
+				c.TookMS += end - begin
+				begin, end, open = st.SentMS, st.SentMS+st.TookMS, true
+				continue
+			}
+			end = max(end, st.SentMS+st.TookMS)
+		}
+		c.TookMS += end - begin
+		if stage == "data" && c.Step == nil {
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// courtesy tells RSET and QUIT, whose answers never change a verdict.
+func courtesy(s *analyze.Step) bool {
+	verb := strings.ToUpper(s.Command)
+	return verb == "QUIT" || verb == "RSET"
+}
+
+// took writes a duration the way the step line does.
+func took(ms float64) string {
+	switch {
+	case ms <= 0:
+		return ""
+	case ms < 10:
+		return fmt.Sprintf("%.1fms", ms)
+	case ms < 10000:
+		return fmt.Sprintf("%.0fms", ms)
+	}
+	return fmt.Sprintf("%.1fs", ms/1000)
+}
+
+// replyLine is a reply in one escaped line: code, enhanced code, text.
+func replyLine(r analyze.Reply) string {
+	var parts []string
+	if r.Code != 0 {
+		parts = append(parts, fmt.Sprint(r.Code))
+	}
+	if r.Enhanced != "" {
+		parts = append(parts, show(r.Enhanced))
+	}
+	if r.Text != "" {
+		parts = append(parts, replyText(r.Text))
+	}
+	return strings.Join(parts, " ")
+}
+
+// replyText joins the lines of a reply with " / ", at most 20 lines and 2,000
+// characters of them, and says exactly how much is left out.
+func replyText(text string) string {
+	lines := splitLines(text)
+	more := ""
+	if len(lines) > maxShownLines {
+		more = fmt.Sprintf(" / and %d lines more", len(lines)-maxShownLines)
+		lines = lines[:maxShownLines]
+	}
+	s := strings.Join(lines, " / ")
+	if cut := runeOffset(s, 2000); cut < len(s) {
+		n := 0
+		for range s[cut:] {
+			n++
+		}
+		return show(s[:cut]) + fmt.Sprintf(" ... and %d characters more", n) + more
+	}
+	return show(s) + more
+}
+
+// expectedNote says under which intent a refusal is documented.
+func expectedNote(r *analyze.Report) string {
+	if r.Intent != "" {
+		return "expected under intent " + string(r.Intent)
+	}
+	return "expected"
+}
