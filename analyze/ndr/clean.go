@@ -1,27 +1,153 @@
 package ndr
 
-import "bytes"
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"io"
+	"unicode/utf8"
+)
 
 // clean runs the steps of the pre-pass in order. Each looks first whether there
-// is anything to undo, so that a plain text costs one look.
+// is anything to undo, so that a plain text costs a few looks and no copy.
 func (d *Document) clean() {
-	if len(d.Text) > maxInput {
-		d.limit("bytes", maxInput)
-		d.Text = d.Text[:maxInput]
-		d.input = d.Text
+	if len(d.input) > maxInput {
+		d.limit("bytes")
+		d.input = d.input[:maxInput]
 	}
-	d.newlines()
+	d.gunzip()
+	d.Text = d.input
+	d.wide()
+	d.bareCR = hasBareCR(d.input)
+	d.containers()
+	if bytes.IndexByte(d.Text, '\r') >= 0 || bytes.IndexByte(d.Text, 0) >= 0 || hasLineTabs(d.Text) {
+		d.newlines()
+	}
+	d.charsets()
+	d.markup()
+	if hasHigh(d.Text) {
+		d.characters()
+	}
+	d.autolinks()
+	d.quoting()
 }
 
-// newlines makes every line end in LF and drops NULs.
-func (d *Document) newlines() {
-	text := d.Text
-	if bytes.IndexByte(text, '\r') < 0 && bytes.IndexByte(text, 0) < 0 && bytes.IndexByte(text, '\v') < 0 && bytes.IndexByte(text, '\f') < 0 {
+// gunzip opens a gzip. What comes out is what spans refer to.
+func (d *Document) gunzip() {
+	if len(d.input) < 18 || d.input[0] != 0x1f || d.input[1] != 0x8b {
 		return
 	}
+	z, err := gzip.NewReader(bytes.NewReader(d.input))
+	if err != nil {
+		return
+	}
+	var out bytes.Buffer
+	_, err = io.Copy(&out, io.LimitReader(z, maxGunzip+1))
+	if out.Len() == 0 {
+		return // nothing readable: it stays as it was
+	}
+	if err != nil {
+		d.cut = true
+		d.notes = append(d.notes, Note{ID: "limit-reached", Text: "The gzip is damaged or cut short; what came out before that was read."})
+	}
+	d.input = out.Bytes()
+	if len(d.input) > maxGunzip {
+		d.input = d.input[:maxGunzip]
+		d.limit("decompressed bytes")
+	}
+}
+
+// wide turns UTF-16 and UTF-32, with or without a mark, into UTF-8. PowerShell's
+// ">" writes it.
+func (d *Document) wide() {
+	text := d.Text
+	var order binary.ByteOrder
+	unit, at := 2, 0
+	switch {
+	case bytes.HasPrefix(text, []byte{0xff, 0xfe, 0, 0}):
+		order, unit, at = binary.LittleEndian, 4, 4
+	case bytes.HasPrefix(text, []byte{0, 0, 0xfe, 0xff}):
+		order, unit, at = binary.BigEndian, 4, 4
+	case bytes.HasPrefix(text, []byte{0xff, 0xfe}):
+		order, at = binary.LittleEndian, 2
+	case bytes.HasPrefix(text, []byte{0xfe, 0xff}):
+		order, at = binary.BigEndian, 2
+	default:
+		if order = wideWithoutMark(text); order == nil {
+			return
+		}
+	}
 	r := newRewriter(text)
-	at := 0
-	for i := 0; i < len(text) && !r.full; i++ {
+	var buf [utf8.UTFMax]byte
+	for ; at+unit <= len(text) && !r.full; at += unit {
+		var c rune
+		end := at + unit
+		if unit == 4 {
+			c = rune(order.Uint32(text[at:]))
+		} else {
+			c = rune(order.Uint16(text[at:]))
+			if c >= 0xd800 && c < 0xdc00 && end+2 <= len(text) {
+				if low := rune(order.Uint16(text[end:])); low >= 0xdc00 && low < 0xe000 {
+					c = 0x10000 + (c-0xd800)<<10 + (low - 0xdc00)
+					end += 2
+				}
+			}
+		}
+		if c == 0 {
+			continue
+		}
+		if c < utf8.RuneSelf && unit == 2 {
+			r.wide(byte(c), at)
+			continue
+		}
+		n := utf8.EncodeRune(buf[:], c)
+		r.put(buf[:n], at, end, segAtom)
+		at = end - unit
+	}
+	d.apply(r)
+}
+
+// wideWithoutMark looks for UTF-16 that lost its mark: every other byte is NUL
+// in nearly all of the first bytes.
+func wideWithoutMark(text []byte) binary.ByteOrder {
+	head := text[:min(len(text), 512)&^1]
+	if len(head) < 8 || bytes.IndexByte(head, 0) < 0 {
+		return nil
+	}
+	var even, odd int
+	for i := 0; i < len(head); i += 2 {
+		if head[i] == 0 {
+			even++
+		}
+		if head[i+1] == 0 {
+			odd++
+		}
+	}
+	pairs := len(head) / 2
+	switch {
+	case odd*10 >= pairs*8 && even*10 <= pairs:
+		return binary.LittleEndian
+	case even*10 >= pairs*8 && odd*10 <= pairs:
+		return binary.BigEndian
+	}
+	return nil
+}
+
+// newlines makes every line end in LF and drops NULs. Where a mail was taken
+// apart before, parts keep their places.
+func (d *Document) newlines() {
+	text := d.Text
+	r := newRewriter(text)
+	d.rewriteParts(r, func(_ *part, from, to int) {
+		plainLines(r, text, from, to)
+	})
+	d.apply(r)
+}
+
+// plainLines copies text[from:to] with LF line ends and without NULs.
+func plainLines(r *rewriter, text []byte, from, to int) {
+	at := from
+	for i := from; i < to && !r.full; i++ {
 		switch text[i] {
 		case '\r':
 			r.copy(at, i)
@@ -29,7 +155,6 @@ func (d *Document) newlines() {
 			if at < len(text) && text[at] == '\n' {
 				continue // the LF is copied with what follows it
 			}
-			d.bareCR = true
 			r.put(lf, i, i+1, segAtom)
 		case '\v', '\f':
 			r.copy(at, i)
@@ -40,29 +165,74 @@ func (d *Document) newlines() {
 			at = i + 1
 		}
 	}
-	r.copy(at, len(text))
-	d.apply(r)
+	r.copy(at, to)
 }
 
-// lastResort reads bytes of an unknown charset as Windows-1252.
-func lastResort(b []byte) string {
-	out := make([]rune, len(b))
-	for i, c := range b {
-		out[i] = windows1252(c)
+// rewriteParts calls do for every part and for every gap between parts (then
+// with nil), in order, and moves the marks of parts and mails to their new
+// places.
+func (d *Document) rewriteParts(r *rewriter, do func(p *part, from, to int)) {
+	at := 0
+	for i := range d.parts {
+		p := &d.parts[i]
+		if p.start > at {
+			do(nil, at, p.start)
+			at = p.start
+		}
+		if p.end > at {
+			do(p, at, p.end)
+			at = p.end
+		}
 	}
-	return string(out)
-}
-
-// windows1252 is the character of a byte; the five that are not assigned are
-// read as Latin-1 has them.
-func windows1252(c byte) rune {
-	if c < 0x80 || c > 0x9f {
-		return rune(c)
+	if at < len(r.source) {
+		do(nil, at, len(r.source))
 	}
-	return upper1252[c-0x80]
+	d.move(r)
 }
 
-var upper1252 = [32]rune{
-	0x20ac, 0x81, 0x201a, 0x192, 0x201e, 0x2026, 0x2020, 0x2021, 0x2c6, 0x2030, 0x160, 0x2039, 0x152, 0x8d, 0x17d, 0x8f,
-	0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x2dc, 0x2122, 0x161, 0x203a, 0x153, 0x9d, 0x17e, 0x178,
+// move puts the marks of parts and mails where their text went.
+func (d *Document) move(r *rewriter) {
+	for i := range d.parts {
+		p := &d.parts[i]
+		p.start, p.end = r.forward(p.start), r.forward(p.end)
+	}
+	for i := range d.mails {
+		m := &d.mails[i]
+		m.start, m.body, m.end = r.forward(m.start), r.forward(m.body), r.forward(m.end)
+	}
+}
+
+// hasBareCR reports whether a CR stands without an LF behind it.
+func hasBareCR(text []byte) bool {
+	for at := 0; ; {
+		n := bytes.IndexByte(text[at:], '\r')
+		if n < 0 {
+			return false
+		}
+		at += n + 1
+		if at == len(text) || text[at] != '\n' {
+			return true
+		}
+	}
+}
+
+// hasLineTabs reports whether a VT or FF ends a line in the text.
+func hasLineTabs(text []byte) bool {
+	return bytes.IndexByte(text, '\v') >= 0 || bytes.IndexByte(text, '\f') >= 0
+}
+
+// hasHigh reports whether the text has bytes above ASCII.
+func hasHigh(text []byte) bool {
+	for len(text) >= 8 {
+		if binary.LittleEndian.Uint64(text)&0x8080808080808080 != 0 {
+			return true
+		}
+		text = text[8:]
+	}
+	for _, c := range text {
+		if c >= utf8.RuneSelf {
+			return true
+		}
+	}
+	return false
 }

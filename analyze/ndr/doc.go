@@ -35,8 +35,7 @@ const (
 	maxParts      = 10_000
 	maxHTMLDepth  = 200
 	maxQuoteDepth = 20
-	maxGunzip     = 64 << 20 // bytes out of a gzip that grows more than maxRatio times
-	maxRatio      = 100
+	maxGunzip     = 16 << 20 // bytes out of a gzip
 )
 
 // Document is an input and its cleaned view.
@@ -48,7 +47,8 @@ type Document struct {
 	input  []byte      // what spans refer to: the input, or what its gzip held
 	maps   []offsetMap // from Text back to input; the last one made comes last
 	starts []int32     // offsets of the line starts in Text
-	parts  []part      // MIME parts, in the order of the text; nil: no MIME structure
+	parts  []part      // leaves of the MIME structure, in the order of the text
+	mails  []mailRange // mails in the text, in order; one inside another stands behind it
 	notes  []Note
 	cut    bool // a limit was hit
 
@@ -61,19 +61,34 @@ type Document struct {
 // (newlines, MIME, charsets, HTML, quoting, invisible characters) and keeps the
 // way back. It never fails: what cannot be undone stays as it was. A gzip is
 // opened, and spans then refer to what it held.
-func Prepare(input []byte) *Document {
+func Prepare(input []byte) *Document { return prepare(input, relayDomains(nil)) }
+
+// prepare is Prepare for relays of other names, which count when a wrapped host
+// name is joined.
+func prepare(input []byte, relays []string) *Document {
 	d := &Document{Text: input, input: input, markLine: 1}
 	d.clean()
+	d.joinHosts(relays)
 	d.index()
 	return d
 }
+
+// relayDomains are the service's domain and those that the caller adds.
+func relayDomains(more []string) []string {
+	if len(more) == 0 {
+		return serviceDomain
+	}
+	return append(append(make([]string, 0, len(more)+1), serviceDomain...), more...)
+}
+
+var serviceDomain = []string{transcript.RelayDomain}
 
 // index finds the line starts of Text.
 func (d *Document) index() {
 	d.starts = make([]int32, 0, 16+len(d.Text)/40)
 	for at := 0; at < len(d.Text); {
 		if len(d.starts) == maxLines {
-			d.limit("lines", at)
+			d.limit("lines")
 			d.Text = d.Text[:at]
 			return
 		}
@@ -193,15 +208,8 @@ func (d *Document) place(offset int) (line, column int) {
 
 var lf = []byte{'\n'}
 
-// note records something worth telling about Text[start:end], before the maps
-// are complete: start and end are offsets of the input.
-func (d *Document) note(id, text string, start, end int) {
-	line, column := d.place(min(start, len(d.input)))
-	d.notes = append(d.notes, Note{ID: id, Text: text, Span: transcript.Span{Offset: start, End: end, Line: line, Column: column}})
-}
-
 // limit records that a cap was hit, once per kind of cap.
-func (d *Document) limit(what string, _ int) {
+func (d *Document) limit(what string) {
 	d.cut = true
 	text := "The text has more " + what + " than are read; the rest was left out."
 	for _, n := range d.notes {

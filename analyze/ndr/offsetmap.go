@@ -23,6 +23,7 @@ const (
 	segCopy   segmentKind = iota // byte for byte
 	segAtom                      // the run as a whole stands for source[in:end]
 	segBase64                    // three bytes for four characters
+	segWide                      // a byte for each two, UTF-16
 )
 
 // back turns a range of the cleaned text into the range of the source that it
@@ -52,6 +53,8 @@ func (m *offsetMap) first(offset int) int {
 		return int(s.in)
 	case segBase64:
 		return min(int(s.in)+n/3*4, int(s.end))
+	case segWide:
+		return min(int(s.in)+2*n, int(s.end))
 	default:
 		return min(int(s.in)+n, int(s.end))
 	}
@@ -65,6 +68,8 @@ func (m *offsetMap) behind(last int) int {
 		return int(s.end)
 	case segBase64:
 		return min(int(s.in)+n/3*4+4, int(s.end))
+	case segWide:
+		return min(int(s.in)+2*n+2, int(s.end))
 	default:
 		return min(int(s.in)+n+1, int(s.end))
 	}
@@ -129,10 +134,41 @@ func (r *rewriter) put(b []byte, in, end int, kind segmentKind) {
 	r.out = append(r.out, b[:n]...)
 }
 
+// wide writes one ASCII character that takes two bytes in the source.
+func (r *rewriter) wide(c byte, in int) {
+	if r.room(1) == 0 {
+		return
+	}
+	if k := len(r.m.segments); k > 0 {
+		if s := &r.m.segments[k-1]; s.kind == segWide && int(s.end) == in {
+			s.end = int32(in + 2)
+			r.out = append(r.out, c)
+			return
+		}
+	}
+	r.m.segments = append(r.m.segments, segment{out: int32(len(r.out)), in: int32(in), end: int32(in + 2), kind: segWide})
+	r.out = append(r.out, c)
+}
+
+// forward is where an offset of the source went: to its own byte, or to the
+// first one that was kept behind it.
+func (r *rewriter) forward(offset int) int {
+	segments := r.m.segments
+	i := sort.Search(len(segments), func(i int) bool { return int(segments[i].end) > offset })
+	if i == len(segments) {
+		return len(r.out)
+	}
+	s := segments[i]
+	if offset <= int(s.in) || s.kind != segCopy {
+		return int(s.out)
+	}
+	return int(s.out) + offset - int(s.in)
+}
+
 // apply makes the rewritten text the document's Text.
 func (d *Document) apply(r *rewriter) {
 	if r.full {
-		d.limit("decoded text", 0)
+		d.limit("decoded text")
 	}
 	if len(r.m.segments) == 0 {
 		r.m.segments = append(r.m.segments, segment{kind: segAtom})

@@ -1,0 +1,179 @@
+package ndr
+
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
+// characters undoes what programs put in the place of ASCII: invisible
+// characters vanish; hyphens, blanks, quotes and full-width marks become their
+// plain kin. Letters are never mapped: a name with a look-alike letter is
+// somebody else's.
+func (d *Document) characters() {
+	text := d.Text
+	i := nextOdd(text, 0)
+	if i < 0 {
+		return
+	}
+	r := newRewriter(text)
+	at := 0
+	for i >= 0 && !r.full {
+		c, n := utf8.DecodeRune(text[i:])
+		with, odd := plainOf(c)
+		if !odd {
+			i = nextOdd(text, i+n)
+			continue
+		}
+		r.copy(at, i)
+		if with != 0 {
+			r.put([]byte{with}, i, i+n, segAtom)
+		}
+		i += n
+		at = i
+		i = nextOdd(text, i)
+	}
+	r.copy(at, len(text))
+	if len(r.out) == len(text) {
+		return
+	}
+	d.move(r)
+	d.apply(r)
+}
+
+// nextOdd finds the next byte that can begin one of the characters.
+func nextOdd(text []byte, from int) int {
+	for i := from; i < len(text); i++ {
+		switch text[i] {
+		case 0xc2, 0xe2, 0xe3, 0xef:
+			return i
+		}
+	}
+	return -1
+}
+
+// plainOf is what a character is read as; odd is false for characters that
+// stay. A zero byte means that it vanishes.
+func plainOf(c rune) (with byte, odd bool) {
+	switch {
+	case c == 0xad, c >= 0x200b && c <= 0x200f, c >= 0x202a && c <= 0x202e, c >= 0x2060 && c <= 0x2064,
+		c >= 0x2066 && c <= 0x2069, c == 0xfeff:
+		return 0, true
+	case c >= 0x2010 && c <= 0x2015, c == 0x2212, c == 0xfe58, c == 0xfe63, c == 0xff0d:
+		return '-', true
+	case c == 0xa0, c == 0x2007, c == 0x202f, c == 0x3000:
+		return ' ', true
+	case c == 0x2018, c == 0x2019, c == 0x201a, c == 0x201b, c == 0x2032:
+		return '\'', true
+	case c >= 0x201c && c <= 0x201f, c == 0x2033:
+		return '"', true
+	case c == 0xff1a:
+		return ':', true
+	case c == 0xff0e:
+		return '.', true
+	case c == 0x2028, c == 0x2029, c == 0x85:
+		return '\n', true
+	}
+	return 0, false
+}
+
+// autolinks drops what mail programs glue to an address or a host: the
+// "<mailto:a@b>" behind a@b, the "<http://h/>" behind h, and the target in
+// "[text](target)".
+func (d *Document) autolinks() {
+	text := d.Text
+	if bytes.Index(text, []byte("<mailto:")) < 0 && bytes.Index(text, []byte("<http")) < 0 && bytes.Index(text, []byte("](")) < 0 {
+		return
+	}
+	var r *rewriter
+	at := 0
+	drop := func(from, to int) {
+		if r == nil {
+			r = newRewriter(text)
+		}
+		r.copy(at, from)
+		at = to
+	}
+	for i := 0; i < len(text); {
+		n := bytes.IndexAny(text[i:], "<[")
+		if n < 0 {
+			break
+		}
+		i += n
+		if text[i] == '[' {
+			if mid, end := markdownLink(text, i); end > 0 {
+				drop(i, i+1)
+				drop(mid, end)
+				i = end
+				continue
+			}
+			i++
+			continue
+		}
+		if end := gluedLink(text, i); end > 0 {
+			drop(i, end)
+			i = end
+			continue
+		}
+		i++
+	}
+	if r == nil {
+		return
+	}
+	r.copy(at, len(text))
+	d.move(r)
+	d.apply(r)
+}
+
+// gluedLink is the end of a link in angle brackets that repeats the address or
+// host it is glued to; 0 if none begins at i.
+func gluedLink(text []byte, i int) int {
+	if i == 0 || !isWordByte(text[i-1]) && text[i-1] != ')' && text[i-1] != ' ' && text[i-1] != '.' && text[i-1] != '/' {
+		return 0
+	}
+	rest := text[i+1 : min(len(text), i+400)]
+	mail := foldPrefix(rest, "mailto:")
+	if !mail && !foldPrefix(rest, "http://") && !foldPrefix(rest, "https://") {
+		return 0
+	}
+	n := bytes.IndexByte(rest, '>')
+	if n < 0 || bytes.IndexByte(rest[:n], '\n') >= 0 {
+		return 0
+	}
+	target := rest[bytes.IndexByte(rest, ':')+1 : n]
+	target = bytes.Trim(target, "/")
+	if q := bytes.IndexAny(target, "?"); q >= 0 {
+		target = target[:q]
+	}
+	if len(target) == 0 {
+		return 0
+	}
+	// The word before it, up to a blank, is what the reader saw.
+	from := max(0, i-len(target)-2)
+	before := bytes.TrimRight(text[from:i], " ./")
+	if mail && text[i-1] != ' ' || bytes.HasSuffix(bytes.ToLower(before), bytes.ToLower(target)) {
+		return i + 1 + n + 1
+	}
+	return 0
+}
+
+// markdownLink finds "[text](target)" at i: the end of the text, and the end of
+// the link; end is 0 if none begins there.
+func markdownLink(text []byte, i int) (mid, end int) {
+	head := text[i:min(len(text), i+600)]
+	if n := bytes.IndexByte(head, '\n'); n >= 0 {
+		head = head[:n]
+	}
+	n := bytes.Index(head, []byte("]("))
+	if n <= 1 {
+		return 0, 0
+	}
+	rest := head[n+2:]
+	if !foldPrefix(rest, "http") && !foldPrefix(rest, "mailto:") {
+		return 0, 0
+	}
+	k := bytes.IndexByte(rest, ')')
+	if k < 0 {
+		return 0, 0
+	}
+	return i + n, i + n + 2 + k + 1
+}

@@ -1,0 +1,185 @@
+package ndr
+
+import "bytes"
+
+// quoting strips the marks of quoted mail, level by level, block by block: a
+// block is a stretch of lines of which most carry the mark. A block whose
+// stripped lines are the client's side of an SMTP dialogue keeps its marks.
+func (d *Document) quoting() {
+	for level := 0; ; level++ {
+		if !mayBeQuoted(d.Text) {
+			return
+		}
+		if level == maxQuoteDepth {
+			d.limit("levels of quoting")
+			return
+		}
+		if !d.unquote() {
+			return
+		}
+	}
+}
+
+func mayBeQuoted(text []byte) bool {
+	if len(text) == 0 {
+		return false
+	}
+	if isQuoteMark(text[0]) {
+		return true
+	}
+	return bytes.Contains(text, []byte("\n>")) || bytes.Contains(text, []byte("\n|")) || bytes.Contains(text, []byte("\n: ")) || bytes.Contains(text, []byte("\n >"))
+}
+
+func isQuoteMark(c byte) bool { return c == '>' || c == '|' || c == ':' }
+
+// unquote takes one level of marks off and reports whether there was one.
+func (d *Document) unquote() bool {
+	text := d.Text
+	var r *rewriter
+	at := 0
+	for start := 0; start < len(text); {
+		end, lines, marked, mark, dialogue := quotedBlock(text, start)
+		if marked >= 2 && marked*3 >= lines*2 && !dialogue || lines == 1 && marked == 1 && mark == '>' && longQuote(text[start:end]) {
+			if r == nil {
+				r = newRewriter(text)
+			}
+			for line := start; line < end; {
+				e, next := lineOf(text, line, end)
+				if n := quoteLen(text[line:e], mark); n > 0 {
+					r.copy(at, line)
+					at = line + n
+				}
+				line = next
+			}
+		}
+		start = end
+	}
+	if r == nil {
+		return false
+	}
+	r.copy(at, len(text))
+	if len(r.out) == len(text) {
+		return false
+	}
+	d.move(r)
+	d.apply(r)
+	return true
+}
+
+func lineOf(text []byte, at, to int) (end, next int) {
+	if n := bytes.IndexByte(text[at:to], '\n'); n >= 0 {
+		return at + n, at + n + 1
+	}
+	return to, to
+}
+
+// quotedBlock measures the block that begins at the offset: it ends where lines
+// with the mark end or begin. Empty lines belong to the block around them.
+func quotedBlock(text []byte, start int) (end, lines, marked int, mark byte, dialogue bool) {
+	verbs, plainRun := 0, 0
+	for at := start; at < len(text); {
+		e, next := lineOf(text, at, len(text))
+		line := text[at:e]
+		trimmed := bytes.TrimSpace(line)
+		if len(trimmed) == 0 {
+			at, end = next, next
+			continue
+		}
+		m := byte(0)
+		if quoteLen(line, trimmed[0]) > 0 {
+			m = trimmed[0]
+		}
+		switch {
+		case lines == 0:
+			mark = m
+		case m != mark && mark == 0:
+			return at, lines, marked, mark, false
+		case m != mark:
+			// A line that a mail program wrapped lost its mark; two in a row
+			// end the block.
+			if plainRun++; plainRun >= 2 {
+				return at, lines, marked, mark, verbs > 0
+			}
+		}
+		if m != 0 && m == mark {
+			plainRun = 0
+			marked++
+			if isDialogueLine(trimmed) {
+				verbs++
+			}
+		} else if mark == '>' && trimmed[0] == '<' && len(trimmed) > 5 && (trimmed[1] == ' ' && isDigit(trimmed[2]) || bytes.HasPrefix(trimmed, []byte("<<< "))) {
+			verbs++ // "< 220 …", "<<< 550 …": the server's side
+		}
+		lines++
+		at, end = next, next
+	}
+	return end, lines, marked, mark, verbs > 0
+}
+
+// quoteLen is the length of one level of quoting at the start of the line.
+func quoteLen(line []byte, mark byte) int {
+	if !isQuoteMark(mark) {
+		return 0
+	}
+	n := 0
+	for n < len(line) && n < 2 && line[n] == ' ' {
+		n++
+	}
+	if n >= len(line) || line[n] != mark {
+		return 0
+	}
+	n++
+	if n < len(line) && line[n] == ' ' {
+		return n + 1
+	}
+	if mark == '>' && (n == len(line) || line[n] == '>' || line[n] == '|' || isWordByte(line[n]) || line[n] == '<' || line[n] == '-') {
+		return n
+	}
+	if n == len(line) {
+		return n
+	}
+	return 0
+}
+
+// longQuote reports whether a single quoted line is worth stripping: a paste of
+// one long line.
+func longQuote(line []byte) bool { return len(line) > 60 }
+
+// isDialogueLine reports whether a line with the mark ">" is what a client
+// sent: "> EHLO me", ">>> RCPT To:<r>".
+func isDialogueLine(line []byte) bool {
+	rest := bytes.TrimLeft(line, ">")
+	if len(rest) == len(line) {
+		return false
+	}
+	rest = bytes.TrimLeft(rest, " ")
+	return isVerb(rest)
+}
+
+// isVerb reports whether a line begins with an SMTP command.
+func isVerb(line []byte) bool {
+	if len(line) < 4 {
+		return false
+	}
+	switch line[0] | 0x20 {
+	case 'e':
+		return foldPrefix(line, "ehlo ") || foldPrefix(line, "ehlo") && len(line) == 4
+	case 'h':
+		return foldPrefix(line, "helo ")
+	case 'm':
+		return foldPrefix(line, "mail from:")
+	case 'r':
+		return foldPrefix(line, "rcpt to:") || foldEqual(line, "rset")
+	case 'd':
+		return foldEqual(line, "data")
+	case 's':
+		return foldEqual(line, "starttls")
+	case 'a':
+		return foldPrefix(line, "auth ") && len(line) > 8 && line[5] >= 'A' && line[5] <= 'Z'
+	case 'q':
+		return foldEqual(line, "quit")
+	case 'l':
+		return foldPrefix(line, "lhlo ")
+	}
+	return false
+}
