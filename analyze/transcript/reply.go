@@ -319,8 +319,26 @@ func (r Reply) words(line string) string {
 // A reporter's own summary stands outside, the refuser's words inside. It
 // reports false when there is none, or when what stands there is no reply.
 func (r Reply) Inner() (Reply, bool) {
+	found := false
+	for range maxNested {
+		in, ok := r.inner()
+		if !ok {
+			break
+		}
+		r, found = in, true
+	}
+	if !found {
+		return Reply{}, false
+	}
+	return r, true
+}
+
+// maxNested bounds how deep quoted replies are followed; two is real.
+const maxNested = 4
+
+func (r Reply) inner() (Reply, bool) {
 	text := r.Text()
-	for _, mark := range []string{"[Message=", " -> ", "responded with: ", "LED="} {
+	for _, mark := range [...]string{"[Message=", " -> ", "responded with: ", "LED="} {
 		i := strings.Index(text, mark)
 		if i < 0 {
 			continue
@@ -334,14 +352,9 @@ func (r Reply) Inner() (Reply, bool) {
 				t = t[:j]
 			}
 		}
-		in, ok := ParseReply(t)
-		if !ok || in.Code == 0 {
-			continue
+		if in, ok := ParseReply(t); ok && in.Code != 0 {
+			return in, true
 		}
-		if deeper, ok := in.Inner(); ok {
-			return deeper, true
-		}
-		return in, true
 	}
 	return Reply{}, false
 }
