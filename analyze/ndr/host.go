@@ -1,8 +1,408 @@
 package ndr
 
-// host is a host as a text names it: H, H[ip], H [ip]:port, H (ip), [H], dns; H.
+import (
+	"bytes"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
+
+// host is a host as a text names it.
 type host struct {
-	name    string // lower case, no root dot; empty when only an address stands there
-	address string
-	port    int
+	name    string // lower case, A-labels, no root dot; empty when only an address stands there
+	address string // IP address; empty: not stated
+	port    int    // 0: not stated
+}
+
+// isZero reports whether nothing is named.
+func (h host) isZero() bool { return h.name == "" && h.address == "" }
+
+// hostAt reads the host that s begins with and gives the length of what it
+// read; 0 if there is none. It knows the forms
+//
+//	H  H.  H:25  H[192.0.2.1]  H[192.0.2.1]:25  H [192.0.2.1]  H (192.0.2.1)
+//	H (192.0.2.1, words)  H (TCP|src|port|dst|port) (banner)  [192.0.2.1]
+//	[H]  <H>  192.0.2.1:25  dns; H  dns;H  smtp;H
+//
+// where H is a name, lone labels included. A bare address names nobody.
+func hostAt(s []byte) (h host, n int) {
+	i := skipBlanks(s, 0)
+	for _, kind := range []string{"dns", "smtp", "dsn", "x-local-hostname", "x400"} {
+		if foldPrefix(s[i:], kind) {
+			if j := skipBlanks(s, i+len(kind)); j < len(s) && s[j] == ';' {
+				i = skipBlanks(s, j+1)
+			}
+			break
+		}
+	}
+	if i >= len(s) {
+		return host{}, 0
+	}
+	if close := closingOf(s[i]); close != 0 && s[i] != '(' {
+		end := bytes.IndexByte(s[i:], close)
+		if end < 0 || end > 260 {
+			return host{}, 0
+		}
+		inner := bytes.TrimSpace(s[i+1 : i+end])
+		inner = trimFoldPrefix(inner, "ipv6:")
+		i += end + 1
+		if a, ok := parseAddress(inner); ok {
+			h.address = a
+		} else {
+			k, m := hostAt(inner)
+			if m == 0 {
+				return host{}, 0
+			}
+			h = k
+		}
+		h.port, i = portAt(s, i, h.port)
+		return h, i
+	}
+	end := nameEnd(s, i)
+	if end == i {
+		return host{}, 0
+	}
+	word := s[i:end]
+	i = end
+	if a, ok := parseAddress(word); ok {
+		h.address = a
+	} else if a, port, ok := addressPort(word); ok {
+		h.address, h.port = a, port
+	} else {
+		if c := bytes.IndexByte(word, ':'); c >= 0 {
+			i -= len(word) - c
+			word = word[:c]
+		}
+		word = bytes.TrimRight(word, ".-_")
+		if len(word) == 0 || !hasLetter(word) {
+			return host{}, 0
+		}
+		h.name = hostName(word)
+		if h.name == "" {
+			return host{}, 0
+		}
+	}
+	h.port, i = portAt(s, i, h.port)
+	// The address beside the name.
+	j := skipBlanks(s, i)
+	if j < len(s) && (s[j] == '[' || s[j] == '(') {
+		if end := bytes.IndexByte(s[j:], closingOf(s[j])); end > 0 && end < 300 {
+			inner := s[j+1 : j+end]
+			if a, port, ok := addressIn(inner); ok {
+				if h.address == "" {
+					h.address = a
+				}
+				if port != 0 {
+					h.port = port
+				}
+				i = j + end + 1
+				h.port, i = portAt(s, i, h.port)
+			}
+		}
+	}
+	return h, i
+}
+
+// addressIn finds the address in what stands in brackets behind a name: alone,
+// before a comma or blank, or as the far end of MessagingServer's
+// TCP|src|port|dst|port.
+func addressIn(inner []byte) (address string, port int, ok bool) {
+	inner = bytes.TrimSpace(inner)
+	if foldPrefix(inner, "tcp|") {
+		fields := bytes.Split(inner, []byte{'|'})
+		if len(fields) >= 5 {
+			if a, ok := parseAddress(bytes.TrimSpace(fields[3])); ok {
+				return a, number(fields[4]), true
+			}
+		}
+		return "", 0, false
+	}
+	word := inner
+	if n := bytes.IndexAny(word, ", \t;|"); n >= 0 {
+		word = word[:n]
+	}
+	word = trimFoldPrefix(word, "ipv6:")
+	word = bytes.Trim(word, "[]")
+	if a, ok := parseAddress(word); ok {
+		return a, 0, true
+	}
+	return addressPort(word)
+}
+
+// addressPort reads "192.0.2.1:25".
+func addressPort(word []byte) (address string, port int, ok bool) {
+	c := bytes.LastIndexByte(word, ':')
+	if c < 0 {
+		return "", 0, false
+	}
+	port = number(word[c+1:])
+	a, ok := parseAddress(bytes.Trim(word[:c], "[]"))
+	if !ok || port == 0 {
+		return "", 0, false
+	}
+	return a, port, true
+}
+
+// portAt reads ":25" at s[i:].
+func portAt(s []byte, i, port int) (int, int) {
+	if i >= len(s) || s[i] != ':' {
+		return port, i
+	}
+	j := i + 1
+	for j < len(s) && isDigit(s[j]) && j-i < 7 {
+		j++
+	}
+	if j == i+1 || j < len(s) && (isWordByte(s[j]) || s[j] == '.') {
+		return port, i
+	}
+	p := number(s[i+1 : j])
+	if p == 0 || p > 65535 {
+		return port, i
+	}
+	return p, j
+}
+
+// nameEnd is the end of the word of name characters at s[i:]; colons of an IPv6
+// address and a port belong to it.
+func nameEnd(s []byte, i int) int {
+	for i < len(s) {
+		c := s[i]
+		if !isHostByte(c) && c != ':' && c < 0x80 {
+			break
+		}
+		if c == ':' && (i+1 >= len(s) || !isWordByte(s[i+1]) && s[i+1] != ':') {
+			break
+		}
+		i++
+	}
+	return i
+}
+
+// hostName is the key under which names are compared: lower case, A-labels, no
+// root dot. It is empty for what is no name.
+func hostName(word []byte) string {
+	if len(word) > 255 {
+		return ""
+	}
+	lower, ascii := true, true
+	for _, c := range word {
+		if c >= 0x80 {
+			ascii = false
+		}
+		if c >= 'A' && c <= 'Z' {
+			lower = false
+		}
+	}
+	name := string(word)
+	if !lower {
+		name = strings.ToLower(name)
+	}
+	if ascii {
+		return name
+	}
+	// Letters are never mapped: a name with a look-alike letter keeps it, as an
+	// A-label, and is somebody else's.
+	a, err := idna.Punycode.ToASCII(strings.ToLower(name))
+	if err != nil {
+		return ""
+	}
+	return a
+}
+
+// looksLikeHost reports whether a word is a host name by itself: two labels at
+// least, the last one with a letter in it.
+func looksLikeHost(word []byte) bool {
+	word = bytes.TrimSuffix(word, dot)
+	i := bytes.LastIndexByte(word, '.')
+	if i <= 0 || i == len(word)-1 || len(word) > 255 {
+		return false
+	}
+	for _, c := range word {
+		if !isHostByte(c) && c < 0x80 {
+			return false
+		}
+	}
+	top := word[i+1:]
+	if len(top) < 2 || !hasLetter(top) {
+		return false
+	}
+	return isWordByte(word[0]) || word[0] >= 0x80 || word[0] == '_'
+}
+
+func hasLetter(b []byte) bool {
+	for _, c := range b {
+		if isLetter(c) || c >= 0x80 {
+			return true
+		}
+	}
+	return false
+}
+
+// parseAddress reads an IP address, in its canonical form.
+func parseAddress(word []byte) (string, bool) {
+	if len(word) < 2 || len(word) > 60 || !isDigit(word[0]) && unhex(word[0]) < 0 && word[0] != ':' {
+		return "", false
+	}
+	if bytes.IndexByte(word, '.') < 0 && bytes.IndexByte(word, ':') < 0 {
+		return "", false
+	}
+	if z := bytes.IndexByte(word, '%'); z >= 0 {
+		word = word[:z]
+	}
+	a, err := netip.ParseAddr(string(word))
+	if err != nil {
+		return "", false
+	}
+	if a.Is4() {
+		return string(word), true
+	}
+	return a.String(), true
+}
+
+func closingOf(c byte) byte {
+	switch c {
+	case '[':
+		return ']'
+	case '(':
+		return ')'
+	case '<':
+		return '>'
+	}
+	return 0
+}
+
+func skipBlanks(s []byte, i int) int {
+	for i < len(s) && (s[i] == ' ' || s[i] == '\t' || s[i] == '\n') {
+		i++
+	}
+	return i
+}
+
+func trimFoldPrefix(s []byte, prefix string) []byte {
+	if foldPrefix(s, prefix) {
+		return s[len(prefix):]
+	}
+	return s
+}
+
+// number reads decimal digits; 0 for anything else and for what is too long.
+func number(s []byte) int {
+	n := 0
+	if len(s) == 0 || len(s) > 9 {
+		return 0
+	}
+	for _, c := range s {
+		if !isDigit(c) {
+			return 0
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n
+}
+
+// mailboxAt reads the mail address that s begins with, with or without angle
+// brackets, and gives the length of what it read; 0 if there is none. The
+// address is lower case. Quoted local parts and UTF-8 are allowed; a lone local
+// part is not an address.
+func mailboxAt(s []byte) (address string, n int) {
+	i := 0
+	bracket := i < len(s) && s[i] == '<'
+	if bracket {
+		i++
+		i = skipBlanks(s, i)
+	}
+	start := i
+	if i < len(s) && s[i] == '"' {
+		end := bytes.IndexByte(s[i+1:], '"')
+		if end < 0 || end > 64 {
+			return "", 0
+		}
+		i += end + 2
+		if i >= len(s) || s[i] != '@' {
+			return "", 0
+		}
+	} else {
+		for i < len(s) && isLocalByte(s[i]) && i-start < 320 {
+			i++
+		}
+	}
+	if i == start || i >= len(s) || s[i] != '@' {
+		return "", 0
+	}
+	i++
+	domain := i
+	if i < len(s) && s[i] == '[' {
+		end := bytes.IndexByte(s[i:], ']')
+		if end < 0 || end > 60 {
+			return "", 0
+		}
+		i += end + 1
+	} else {
+		for i < len(s) && (isHostByte(s[i]) || s[i] >= 0x80) && i-domain < 256 {
+			i++
+		}
+		for i > domain && (s[i-1] == '.' || s[i-1] == '-' || s[i-1] == '_') {
+			i--
+		}
+	}
+	if i == domain {
+		return "", 0
+	}
+	address = strings.ToLower(string(s[start:i]))
+	if bracket {
+		j := skipBlanks(s, i)
+		if j < len(s) && s[j] == '>' {
+			return address, j + 1
+		}
+	}
+	return address, i
+}
+
+// isLocalByte reports whether c may stand in the local part of an address
+// without quotes (RFC 5322 atext and dot, and UTF-8).
+func isLocalByte(c byte) bool {
+	if isWordByte(c) || c >= 0x80 {
+		return true
+	}
+	switch c {
+	case '!', '#', '$', '%', '&', '\'', '*', '+', '-', '/', '=', '?', '^', '_', '`', '{', '|', '}', '~', '.':
+		return true
+	}
+	return false
+}
+
+// findMailbox finds the first mail address in s. Addresses inside a URL
+// parameter or a mailto link count like any other.
+func findMailbox(s []byte) (address string, from, to int) {
+	for at := 0; at < len(s); {
+		n := bytes.IndexByte(s[at:], '@')
+		if n < 0 {
+			break
+		}
+		i := at + n
+		at = i + 1
+		start := i
+		for start > 0 && isLocalByte(s[start-1]) && i-start < 320 {
+			start--
+		}
+		if start == i && start > 1 && s[start-1] == '"' {
+			if q := bytes.LastIndexByte(s[:start-1], '"'); q >= 0 && start-q < 66 {
+				start = q
+			}
+		}
+		for start < i && (s[start] == '\'' || s[start] == '.' || s[start] == '*' || s[start] == '`' || s[start] == '=') {
+			start++
+		}
+		if start == i {
+			continue
+		}
+		if a, n := mailboxAt(s[start:]); n > 0 {
+			if start > 0 && s[start-1] == '<' && start+n < len(s) && s[start+n] == '>' {
+				return a, start - 1, start + n + 1
+			}
+			return a, start, start + n
+		}
+	}
+	return "", -1, -1
 }

@@ -34,7 +34,7 @@ type transferEncoding uint8
 
 const (
 	encodingUnstated transferEncoding = iota
-	encodingPlain             // 7bit, 8bit, binary
+	encodingPlain                     // 7bit, 8bit, binary
 	encodingQP
 	encodingBase64
 )

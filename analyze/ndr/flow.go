@@ -1,0 +1,163 @@
+package ndr
+
+import (
+	"bytes"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+)
+
+// flow is a stretch of the document as running text: any white space between
+// two words, line ends included, is one blank. Offsets of it lead back to the
+// document.
+type flow struct {
+	doc  *Document
+	text []byte
+	cuts []flowCut // in order; the first is {0, start}
+}
+
+// flowCut says that from an offset of the flow on its bytes stand one after the
+// other in the document from an offset there.
+type flowCut struct{ at, doc int32 }
+
+// flow makes running text of Text[start:end]. A stretch that has nothing to
+// join is not copied.
+func (d *Document) flow(start, end int) flow {
+	text := d.Text
+	for start < end && isBlank(text[start]) {
+		start++
+	}
+	for end > start && isBlank(text[end-1]) {
+		end--
+	}
+	f := flow{doc: d, cuts: make([]flowCut, 1, 8)}
+	f.cuts[0] = flowCut{0, int32(start)}
+	stretch := text[start:end:end]
+	odd := -1
+	for i, c := range stretch {
+		if c == '\n' || c == '\t' || c == ' ' && i > 0 && stretch[i-1] == ' ' {
+			odd = i
+			break
+		}
+	}
+	if odd < 0 {
+		f.text = stretch
+		return f
+	}
+	out := make([]byte, 0, len(stretch))
+	for i := 0; i < len(stretch); {
+		j := i
+		for j < len(stretch) && !isBlank(stretch[j]) {
+			j++
+		}
+		out = append(out, stretch[i:j]...)
+		i = j
+		for i < len(stretch) && isBlank(stretch[i]) {
+			i++
+		}
+		if i < len(stretch) {
+			out = append(out, ' ')
+			if i != j+1 {
+				f.cuts = append(f.cuts, flowCut{int32(len(out)), int32(start + i)})
+			}
+		}
+	}
+	f.text = out
+	return f
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' }
+
+// at is the offset in the document of an offset of the flow.
+func (f *flow) at(offset int) int {
+	lo, hi := 0, len(f.cuts)
+	for hi-lo > 1 {
+		mid := (lo + hi) / 2
+		if int(f.cuts[mid].at) <= offset {
+			lo = mid
+		} else {
+			hi = mid
+		}
+	}
+	return int(f.cuts[lo].doc) + offset - int(f.cuts[lo].at)
+}
+
+// end is the offset in the document behind the byte before an offset of the
+// flow.
+func (f *flow) end(offset int) int {
+	if offset == 0 {
+		return f.at(0)
+	}
+	return f.at(offset-1) + 1
+}
+
+// span is the place in the input of a range of the flow.
+func (f *flow) span(start, end int) transcript.Span { return f.doc.Span(f.at(start), f.end(end)) }
+
+// find is the offset of the phrase at or after from, -1 if it is not there. The
+// phrase has single blanks between its words and is compared as it stands.
+func (f *flow) find(phrase string, from int) int {
+	if from > len(f.text) {
+		return -1
+	}
+	n := bytes.Index(f.text[from:], []byte(phrase))
+	if n < 0 {
+		return -1
+	}
+	return from + n
+}
+
+// mention makes a Mention of a range of the flow.
+func (f *flow) mention(role Role, h host, start, end int) Mention {
+	return Mention{Host: h.name, Address: h.address, Port: h.port, Role: role, Span: f.span(start, end)}
+}
+
+// reply reads text[start:end] of the flow as a reply; it reports false when it
+// is none.
+func (f *flow) reply(start, end int) (transcript.Reply, bool) {
+	for start < end && f.text[start] == ' ' {
+		start++
+	}
+	for end > start && f.text[end-1] == ' ' {
+		end--
+	}
+	r, ok := transcript.ParseReply(string(f.text[start:end]))
+	if !ok {
+		return transcript.Reply{}, false
+	}
+	r.Span = f.span(start, end)
+	return r, true
+}
+
+// foldIndex finds a phrase, given in lower case, in any case; -1 if it is not
+// there. It is anchored on the two cases of the first byte.
+func foldIndex(text []byte, phrase string) int {
+	first := phrase[0]
+	upper := first
+	if first >= 'a' && first <= 'z' {
+		upper = first - 'a' + 'A'
+	}
+	// The next place of either case, looked up again only when it was passed:
+	// the text is read once, however rare one of them is.
+	next := func(c byte, at int) int {
+		if n := bytes.IndexByte(text[at:], c); n >= 0 {
+			return at + n
+		}
+		return len(text)
+	}
+	a, b := next(first, 0), next(upper, 0)
+	for {
+		at := min(a, b)
+		if at+len(phrase) > len(text) {
+			return -1
+		}
+		if foldPrefix(text[at:], phrase) {
+			return at
+		}
+		if a == at {
+			a = next(first, at+1)
+		}
+		if b == at {
+			b = next(upper, at+1)
+		}
+	}
+}
