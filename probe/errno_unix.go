@@ -1,0 +1,24 @@
+//go:build !windows
+
+package probe
+
+import (
+	"syscall"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+)
+
+// errnos is what the errors of connect, read and write mean.
+var errnos = []errnoFault{
+	{syscall.ECONNREFUSED, transcript.FaultRefused, "the port answers that nothing listens"},
+	{syscall.ECONNRESET, transcript.FaultReset, "the connection was reset"},
+	{syscall.EPIPE, transcript.FaultReset, "the connection was reset"},
+	{syscall.ECONNABORTED, transcript.FaultReset, "the connection was aborted"},
+	{syscall.ETIMEDOUT, transcript.FaultTimeout, "no answer within the patience"},
+	{syscall.ENETUNREACH, transcript.FaultRefused, "this machine has no road to the address: network unreachable"},
+	{syscall.EADDRNOTAVAIL, transcript.FaultRefused, "this machine has no address of that kind"},
+	{syscall.EAFNOSUPPORT, transcript.FaultRefused, "this machine does not speak that address family"},
+	{syscall.EHOSTUNREACH, transcript.FaultRefused, "the network says that the host cannot be reached"},
+	{syscall.EACCES, transcript.FaultRefused, "this machine's own rules forbid the connection"},
+	{syscall.EPERM, transcript.FaultRefused, "this machine's own rules forbid the connection"},
+}

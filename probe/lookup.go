@@ -1,0 +1,69 @@
+package probe
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+)
+
+// lookup is one name looked up for all ports.
+type lookup struct {
+	once  sync.Once
+	addrs []netip.Addr
+	e     transcript.Exchange
+}
+
+func systemResolver() Resolver { return net.DefaultResolver }
+
+// resolve finds the addresses of a host and records the step.
+func (s *session) resolve(host string) ([]netip.Addr, bool) {
+	s.stage = transcript.StageResolve
+	s.observe(Event{Exchange: transcript.Exchange{Stage: transcript.StageResolve}})
+	l := s.run.lookup(host)
+	s.record(l.e)
+	if len(l.addrs) > 0 {
+		return l.addrs, true
+	}
+	if s.ended = l.e.Skipped; s.ended == "" {
+		s.ended = SkipFailed
+	}
+	return nil, false
+}
+
+func (r *run) lookup(host string) *lookup {
+	r.mu.Lock()
+	l := r.lookups[host]
+	if l == nil {
+		l = &lookup{}
+		r.lookups[host] = l
+	}
+	r.mu.Unlock()
+	l.once.Do(func() {
+		ctx, cancel := context.WithTimeout(r.ctx, r.timeout)
+		defer cancel()
+		sent := time.Since(r.began)
+		network := "ip"
+		switch {
+		case r.only4:
+			network = "ip4"
+		case r.only6:
+			network = "ip6"
+		}
+		addrs, err := r.opts.Resolver.LookupNetIP(ctx, network, host)
+		l.e = transcript.Exchange{Stage: transcript.StageResolve, Sent: sent, Took: time.Since(r.began) - sent}
+		switch l.addrs = r.usable(addrs); {
+		case len(l.addrs) > 0:
+		case r.ctx.Err() != nil:
+			l.e.Skipped = r.interruption()
+		case err != nil:
+			l.e.Fault, l.e.Detail = transcript.FaultDNS, lookupFault(err)
+		default:
+			l.e.Fault, l.e.Detail = transcript.FaultDNS, "NODATA: the name exists but has no address"
+		}
+	})
+	return l
+}
