@@ -272,17 +272,19 @@ func TestLoopbackOnly(t *testing.T) {
 
 // A half-finished line is never executed, and the log says how it ended.
 func TestCutLine(t *testing.T) {
-	d := relay.Start(t, relay.InMemory())
-	c, _ := dial(t, d.Relay, 25)
-	c.say("EHLO c.example")
-	if _, err := c.conn.Write([]byte("MAIL FROM:<alerts@customer.example>")); err != nil {
-		t.Fatal(err)
-	}
-	c.conn.Close()
-	d.Close()
-	rec := d.Log()[0]
-	last := rec.Session.Exchanges[len(rec.Session.Exchanges)-1]
-	if last.Fault != transcript.FaultClosed || strings.HasPrefix(last.Command, "MAIL") {
-		t.Errorf("last exchange: %+v", last)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		d := relay.Start(t, relay.InMemory())
+		c, _ := dial(t, d.Relay, 25)
+		c.say("EHLO c.example")
+		if _, err := c.conn.Write([]byte("MAIL FROM:<alerts@customer.example>")); err != nil {
+			t.Fatal(err)
+		}
+		c.conn.Close()
+		synctest.Wait()
+		rec := d.Log()[0]
+		last := rec.Session.Exchanges[len(rec.Session.Exchanges)-1]
+		if last.Fault != transcript.FaultClosed || strings.HasPrefix(last.Command, "MAIL") || rec.Open {
+			t.Errorf("last exchange: %+v", last)
+		}
+	})
 }
