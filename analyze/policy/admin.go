@@ -100,30 +100,36 @@ func (a *Account) RemoveDomain(name string) error {
 // aliases; it may send after the propagation time (A20). A user of the address
 // of a deleted one takes its place. A discovered address is confirmed by it.
 func (a *Account) AddUser(address string, kind Kind, aliases []string, now time.Time) error {
-	if kind != EndUser && kind != SilentUser && kind != Functional {
-		return fmt.Errorf("no kind of user %q; one of %s, %s, %s", kind, EndUser, SilentUser, Functional)
-	}
 	for _, x := range append([]string{address}, aliases...) {
-		if err := checkAddress(x); err != nil {
-			return err
-		}
 		if u := a.user(x); u != nil && u.Deleted.IsZero() {
 			return fmt.Errorf("%s belongs to user %s already", x, u.Address)
 		}
 	}
-	lower := make([]string, len(aliases))
-	for i, x := range aliases {
-		lower[i] = strings.ToLower(x)
+	before := a.Users
+	a.Users = slices.DeleteFunc(slices.Clone(a.Users), func(u User) bool { return sameAddress(u.Address, address) })
+	if err := a.appendUser(address, kind, aliases, now); err != nil {
+		a.Users = before
+		return err
 	}
-	if len(lower) == 0 {
-		lower = nil
-	}
-	a.Users = slices.DeleteFunc(a.Users, func(u User) bool { return sameAddress(u.Address, address) })
 	a.Discovered = slices.DeleteFunc(a.Discovered, func(d Discovery) bool { return sameAddress(d.Address, address) })
-	a.Users = append(a.Users, User{
-		Address: strings.ToLower(address), Kind: kind, Aliases: lower,
-		Created: now, LiveAt: now.Add(a.Propagation),
-	})
+	return nil
+}
+
+func (a *Account) appendUser(address string, kind Kind, aliases []string, now time.Time) error {
+	if kind != EndUser && kind != SilentUser && kind != Functional {
+		return fmt.Errorf("no kind of user %q; one of %s, %s, %s", kind, EndUser, SilentUser, Functional)
+	}
+	u := User{Address: strings.ToLower(address), Kind: kind, Created: now, LiveAt: now.Add(a.Propagation)}
+	if err := checkAddress(address); err != nil {
+		return err
+	}
+	for _, x := range aliases {
+		if err := checkAddress(x); err != nil {
+			return err
+		}
+		u.Aliases = append(u.Aliases, strings.ToLower(x))
+	}
+	a.Users = append(a.Users, u)
 	return nil
 }
 

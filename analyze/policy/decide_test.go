@@ -185,3 +185,5 @@ func TestRulesOfTheTable(t *testing.T) {
 		})
 	}
 }
+
+func mustAddr(s string) netip.Addr { return netip.MustParseAddr(s) }

@@ -52,25 +52,19 @@ func Format(a *Account) []string {
 		}
 		add(append(words, stamp("live", d.LiveAt))...)
 	}
-	// Removed users first: a live one of the same name takes their place.
-	for _, gone := range []bool{true, false} {
-		for _, u := range a.Users {
-			if u.Deleted.IsZero() == gone {
-				continue
-			}
-			words := []string{"user add", Quote(u.Address), "--kind", string(u.Kind)}
-			for _, al := range u.Aliases {
-				words = append(words, "--alias", Quote(al))
-			}
-			words = append(words, stamp("created", u.Created), stamp("live", u.LiveAt))
-			if u.Invalid {
-				words = append(words, "--invalid")
-			}
-			if gone {
-				words = append(words, stamp("deleted", u.Deleted))
-			}
-			add(words...)
+	for _, u := range a.Users {
+		words := []string{"user add", Quote(u.Address), "--kind", string(u.Kind)}
+		for _, al := range u.Aliases {
+			words = append(words, "--alias", Quote(al))
 		}
+		words = append(words, stamp("created", u.Created), stamp("live", u.LiveAt))
+		if u.Invalid {
+			words = append(words, "--invalid")
+		}
+		if !u.Deleted.IsZero() {
+			words = append(words, stamp("deleted", u.Deleted))
+		}
+		add(words...)
 	}
 	for _, d := range a.Discovered {
 		add("user discovered", Quote(d.Address), stamp("first", d.First))

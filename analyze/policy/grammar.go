@@ -45,11 +45,11 @@ type Usage struct {
 type statement struct {
 	Usage
 	least, most int // positional arguments
-	flags       []flag
+	options     []option
 	do          func(*call) (Result, error)
 }
 
-type flag struct {
+type option struct {
 	name  string
 	value bool // takes a value
 	many  bool // may be repeated
@@ -94,34 +94,34 @@ func Grammar() []Usage {
 
 // Options that several statements share; a state file uses them.
 var (
-	live    = flag{name: "live", value: true}
-	created = flag{name: "created", value: true}
-	deleted = flag{name: "deleted", value: true}
+	live    = option{name: "live", value: true}
+	created = option{name: "created", value: true}
+	deleted = option{name: "deleted", value: true}
 )
 
 var grammar = []statement{
 	{Usage{"domain add", "D [--inbound] [--outbound] [--discovery] [--force-auth] [--unverified]", "add a domain"}, 1, 1,
-		[]flag{{name: "inbound"}, {name: "outbound"}, {name: "discovery"}, {name: "force-auth"}, {name: "unverified"}, live}, domainAdd},
+		[]option{{name: "inbound"}, {name: "outbound"}, {name: "discovery"}, {name: "force-auth"}, {name: "unverified"}, live}, domainAdd},
 	{Usage{"domain set", "D inbound|outbound|verified|force-auth|discovery on|off", "turn a switch of a domain"}, 3, 3, nil, domainSet},
 	{Usage{"domain rm", "D", "take a domain out of the account"}, 1, 1, nil,
 		func(c *call) (Result, error) { return Result{}, c.acc.RemoveDomain(c.args[0]) }},
 	{Usage{"domain list", "", "list the domains"}, 0, 0, nil, domainList},
 	{Usage{"user add", "A --kind end_user|silent_user|functional [--alias B]…", "add a user or functional account"}, 1, 1,
-		[]flag{{name: "kind", value: true}, {name: "alias", value: true, many: true}, created, live, deleted, {name: "invalid"}}, userAdd},
+		[]option{{name: "kind", value: true}, {name: "alias", value: true, many: true}, created, live, deleted, {name: "invalid"}}, userAdd},
 	{Usage{"user rm", "A", "delete a user"}, 1, 1, nil,
 		func(c *call) (Result, error) { return Result{}, c.acc.RemoveUser(c.args[0], c.now) }},
 	{Usage{"user invalid", "A [on|off]", "put an address on the Marked invalid list, or take it off"}, 1, 2, nil, userInvalid},
-	{Usage{"user discovered", "A [--first T]", "an address that SMTP Discovery wrote down"}, 1, 1, []flag{{name: "first", value: true}}, userDiscovered},
+	{Usage{"user discovered", "A [--first T]", "an address that SMTP Discovery wrote down"}, 1, 1, []option{{name: "first", value: true}}, userDiscovered},
 	{Usage{"user list", "", "list the users"}, 0, 0, nil, userList},
 	{Usage{"cred new", "LABEL [--user U] [--password P]", "make a credential; shows its password once"}, 1, 1,
-		[]flag{{name: "user", value: true}, {name: "password", value: true}}, credNew},
+		[]option{{name: "user", value: true}, {name: "password", value: true}}, credNew},
 	{Usage{"cred rm", "ID", "delete a credential"}, 1, 1, nil,
 		func(c *call) (Result, error) { return Result{}, c.acc.DeleteCredential(c.args[0], c.now) }},
 	{Usage{"cred list", "", "list the credentials, never their passwords"}, 0, 0, nil, credList},
 	{Usage{"cred put", "ID LABEL --user U --hash ROUNDS:SALT:HASH --created T --active T [--deleted T --gone T]", "a credential as a state file keeps it"}, 2, 2,
-		[]flag{{name: "user", value: true}, {name: "hash", value: true}, created, {name: "active", value: true}, deleted, {name: "gone", value: true}}, credPut},
+		[]option{{name: "user", value: true}, {name: "hash", value: true}, created, {name: "active", value: true}, deleted, {name: "gone", value: true}}, credPut},
 	{Usage{"cred rounds", "N", "hash passwords of new credentials N times"}, 1, 1, nil, credRounds},
-	{Usage{"sender add", "ADDRESS|RANGE|o365|google", "list a sending server"}, 1, 1, []flag{live}, senderAdd},
+	{Usage{"sender add", "ADDRESS|RANGE|o365|google", "list a sending server"}, 1, 1, []option{live}, senderAdd},
 	{Usage{"sender rm", "ADDRESS|RANGE|o365|google", "take a sending server off the list"}, 1, 1, nil,
 		func(c *call) (Result, error) { return Result{}, c.acc.RemoveSendingServer(c.args[0]) }},
 	{Usage{"sender list", "", "list the sending servers"}, 0, 0, nil, senderList},
@@ -157,7 +157,7 @@ var grammar = []statement{
 	}},
 	{Usage{"clock", "+DURATION", "move the clock on"}, 1, 1, nil, clockMove},
 	{Usage{"fault set", "NAME [ARG]… [--first N] [--nth N] [--sender A] [--recipient A] [--client RANGE]", "break something"}, 1, math.MaxInt,
-		[]flag{{name: "first", value: true}, {name: "nth", value: true}, {name: "sender", value: true}, {name: "recipient", value: true}, {name: "client", value: true}}, faultSet},
+		[]option{{name: "first", value: true}, {name: "nth", value: true}, {name: "sender", value: true}, {name: "recipient", value: true}, {name: "client", value: true}}, faultSet},
 	{Usage{"fault clear", "[NAME]", "mend it, or everything"}, 0, 1, nil, faultClear},
 	{Usage{"fault list", "", "list what can be broken; * is set"}, 0, 0, nil, faultList},
 }
@@ -172,6 +172,9 @@ func Apply(acc *Account, line string, now time.Time) (Result, error) {
 	}
 	if len(words) == 0 {
 		return Result{}, nil
+	}
+	if words, err = road(words); err != nil {
+		return Result{}, &SyntaxError{Statement: line, Problem: err.Error()}
 	}
 	st, rest, err := find(grammar, words, line)
 	if err != nil {
@@ -225,6 +228,7 @@ func find(forms []statement, words []token, line string) (*statement, []token, e
 				first = append(first, f)
 			}
 		}
+		first = append(first, "net", "dns", "next", "client (in scenarios)")
 		return nil, nil, &SyntaxError{Statement: line, Problem: fmt.Sprintf("unknown word %q", words[0].text), Hint: "one of: " + strings.Join(first, ", ")}
 	}
 	problem := fmt.Sprintf("%q needs a second word", words[0].text)
@@ -243,11 +247,11 @@ func (c *call) parse(st *statement, rest []token) error {
 			continue
 		}
 		name, value, inline := strings.Cut(w[2:], "=")
-		k := slices.IndexFunc(st.flags, func(f flag) bool { return f.name == name })
+		k := slices.IndexFunc(st.options, func(f option) bool { return f.name == name })
 		if k < 0 {
 			return fmt.Errorf("unknown option --%s", name)
 		}
-		f := st.flags[k]
+		f := st.options[k]
 		if c.has(name) && !f.many {
 			return fmt.Errorf("--%s twice", name)
 		}
@@ -396,7 +400,13 @@ func userAdd(c *call) (Result, error) {
 	if kind == "" {
 		kind = EndUser
 	}
-	if err := c.acc.AddUser(c.args[0], kind, c.opts["alias"], created); err != nil {
+	if deleted.IsZero() {
+		err = c.acc.AddUser(c.args[0], kind, c.opts["alias"], created)
+	} else {
+		// A removed user of a state file stands beside live ones of its names.
+		err = c.acc.appendUser(c.args[0], kind, c.opts["alias"], created)
+	}
+	if err != nil {
 		return Result{}, err
 	}
 	u := &c.acc.Users[len(c.acc.Users)-1]
