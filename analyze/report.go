@@ -8,6 +8,8 @@
 // command does).
 package analyze
 
+import "github.com/smtp-handoff/handoff/analyze/transcript"
+
 // SchemaVersion is the version of the JSON report; additive only (contract §4).
 const SchemaVersion = "1.0"
 
@@ -102,6 +104,8 @@ type Report struct {
 	Input         *Input     `json:"input,omitempty"`
 	Target        string     `json:"target,omitempty"`
 	Intent        Intent     `json:"intent,omitempty"`
+	Partial       bool       `json:"partial,omitempty"` // a probe that ended before it was done
+	Planned       *Planned   `json:"planned,omitempty"` // probes: what was to be tried
 	Verdict       Summary    `json:"verdict"`
 	Outcomes      []Outcome  `json:"outcomes,omitempty"`
 	Findings      []Finding  `json:"findings"`
@@ -109,6 +113,15 @@ type Report struct {
 	NextTests     []NextTest `json:"next_tests"`
 	Sessions      []Session  `json:"sessions,omitempty"`
 	DNS           *DNS       `json:"dns,omitempty"`
+}
+
+// Planned is what a probe was asked to try. A step that was not planned is
+// neither a failure nor a success; the headline names it.
+type Planned struct {
+	Credential bool             `json:"credential"`
+	From       []string         `json:"from"`
+	To         []string         `json:"to"`
+	StopAfter  transcript.Stage `json:"stop_after"` // last stage to try; empty: envelope
 }
 
 // Input says what was read.
@@ -251,6 +264,7 @@ type TLS struct {
 	Verified bool     `json:"verified"`
 	Problem  string   `json:"problem"`
 	Detail   string   `json:"detail,omitempty"`
+	Alert    string   `json:"alert,omitempty"` // the TLS alert the peer sent
 }
 
 // DNS is what was learned of names.

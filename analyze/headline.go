@@ -1,0 +1,466 @@
+package analyze
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/smtp-handoff/handoff/analyze/ndr"
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+)
+
+// maxHeadline is the length of a headline in characters (contract §4).
+const maxHeadline = 100
+
+// statusOf sums a verdict up.
+func statusOf(v Verdict) Status {
+	switch v {
+	case Ready, NotAFailure:
+		return OK
+	case InsufficientEvidence:
+		return Inconclusive
+	}
+	return Problem
+}
+
+// ExitCode is the exit code of a report (contract §2): 0 nothing wrong, 1 a
+// problem was found, 3 inconclusive. Several inputs give the worst one's code,
+// see WorseExit.
+func ExitCode(r *Report) int {
+	switch r.Verdict.Status {
+	case OK:
+		return 0
+	case Inconclusive:
+		return 3
+	}
+	return 1
+}
+
+// WorseExit is the exit code of two reports together: 1 before 3 before 0.
+func WorseExit(a, b int) int {
+	rank := func(c int) int {
+		switch c {
+		case 1:
+			return 2
+		case 3:
+			return 1
+		}
+		return 0
+	}
+	if rank(b) > rank(a) {
+		return b
+	}
+	return a
+}
+
+// headline sums up all outcomes of an analysis.
+func headline(all []judgement) Summary {
+	if len(all) == 0 {
+		return Summary{
+			Code: InsufficientEvidence, Status: Inconclusive, Confidence: Possible,
+			Headline: "nothing to read: paste the bounce, or the sending server's SMTP log",
+			Next:     "unknown: send the whole bounce, or the sending server's SMTP log",
+		}
+	}
+	first := &all[0]
+	s := Summary{Code: first.out.Verdict, Confidence: first.out.Confidence}
+	s.Status = statusOf(s.Code)
+	for i := range all[1:] {
+		g := &all[i+1]
+		if g.out.Verdict != s.Code {
+			s.Code = Mixed
+		}
+		if weaker(g.out.Confidence, s.Confidence) {
+			s.Confidence = g.out.Confidence
+		}
+		s.Status = worseStatus(s.Status, statusOf(g.out.Verdict))
+	}
+	if s.Code == Mixed {
+		s.Headline = mixedHeadline(all)
+		s.Next = mixedNext(all)
+		return s
+	}
+	s.Headline = say(first, len(all))
+	s.Next = first.next()
+	return s
+}
+
+func worseStatus(a, b Status) Status {
+	switch {
+	case a == Problem || b == Problem:
+		return Problem
+	case a == Inconclusive || b == Inconclusive:
+		return Inconclusive
+	}
+	return OK
+}
+
+func weaker(a, b Confidence) bool { return confidenceRank(a) < confidenceRank(b) }
+
+func confidenceRank(c Confidence) int {
+	switch c {
+	case Certain:
+		return 2
+	case Likely:
+		return 1
+	}
+	return 0
+}
+
+// mixedHeadline counts the verdicts, in the order of their first occurrence.
+func mixedHeadline(all []judgement) string {
+	type count struct {
+		v Verdict
+		n int
+	}
+	var counts []count
+next:
+	for i := range all {
+		for k := range counts {
+			if counts[k].v == all[i].out.Verdict {
+				counts[k].n++
+				continue next
+			}
+		}
+		counts = append(counts, count{all[i].out.Verdict, 1})
+	}
+	var b strings.Builder
+	b.WriteString(itoa(len(all)))
+	b.WriteString(" outcomes: ")
+	for i, c := range counts {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(itoa(c.n))
+		b.WriteByte(' ')
+		b.WriteString(string(c.v))
+	}
+	return fit(b.String()+"; see each recipient", b.String(), itoa(len(all))+" outcomes that differ: see each recipient")
+}
+
+// mixedNext is what to do about the first problem.
+func mixedNext(all []judgement) string {
+	for _, want := range []Status{Problem, Inconclusive, OK} {
+		for i := range all {
+			if statusOf(all[i].out.Verdict) == want {
+				return all[i].next()
+			}
+		}
+	}
+	return ""
+}
+
+// fit is the first of the texts that is short enough; the last one is cut.
+func fit(texts ...string) string {
+	for _, t := range texts {
+		if utf8.RuneCountInString(t) <= maxHeadline {
+			return t
+		}
+	}
+	last := texts[len(texts)-1]
+	n := 0
+	for i := range last {
+		if n == maxHeadline-3 {
+			return last[:i] + "..."
+		}
+		n++
+	}
+	return last
+}
+
+// say is the headline of one outcome. It names the host when that fits, else
+// speaks of the relay.
+func say(g *judgement, n int) string {
+	what, do := g.words(hostName(g.subject(), "the relay"))
+	short, _ := g.words("the relay")
+	tail := ""
+	if n > 1 {
+		tail = " (" + itoa(n) + " recipients)"
+	}
+	with := func(a, b string) string {
+		if b == "" {
+			return a
+		}
+		return a + ": " + b
+	}
+	return fit(with(what, do)+tail, with(what, do), with(short, do), what, short)
+}
+
+// hostName is a host as a headline names it: lower case, or a stand-in when
+// there is none or when it holds what no host name holds.
+func hostName(h, none string) string {
+	if h == "" {
+		return none
+	}
+	for i := 0; i < len(h); i++ {
+		c := h[i]
+		if c <= ' ' || c >= 0x7f {
+			return none
+		}
+	}
+	return strings.ToLower(h)
+}
+
+// subject is the host the headline speaks of.
+func (g *judgement) subject() string {
+	o := &g.out
+	switch o.Verdict {
+	case Refused, InboundRefused, Deferred:
+		if o.RefusedBy != "" {
+			return o.RefusedBy
+		}
+		return o.Target
+	case HandshakeFailed, Unreachable:
+		return o.Target
+	case NeverReached, AcceptedThenBounced:
+		if o.RefusedBy != "" {
+			return o.RefusedBy
+		}
+		return o.Target
+	}
+	return ""
+}
+
+// codes is the reply in the shortest form: "554 5.7.1".
+func (g *judgement) codes() string {
+	r := &g.out.Reply
+	switch {
+	case r.Code == 0:
+		return r.Enhanced
+	case r.Enhanced == "":
+		return itoa(r.Code)
+	}
+	return itoa(r.Code) + " " + r.Enhanced
+}
+
+func (g *judgement) inBrackets() string {
+	if c := g.codes(); c != "" {
+		return " (" + c + ")"
+	}
+	return ""
+}
+
+// words are the two halves of the headline: what is so, and what to do.
+func (g *judgement) words(host string) (what, do string) {
+	o := &g.out
+	rule := ruleOf(g.obs.Kind)
+	switch o.Verdict {
+	case Refused:
+		if g.rung == 3 {
+			return host + " offers AUTH only inside TLS", "switch STARTTLS on in the client"
+		}
+		return host + " refused " + refusedWhat(g.obs.Stage) + g.inBrackets(), rule.do
+	case InboundRefused:
+		return host + " refused mail to its own customer" + g.inBrackets(), rule.do
+	case Deferred:
+		if o.Reply.Code == 0 && o.Reply.Enhanced == "" {
+			return "the connection to " + host + " broke at " + o.Stage, "look for a firewall in between"
+		}
+		if g.item != nil && g.item.Expired {
+			return host + " put the mail off" + g.inBrackets() + " until the sender gave up", rule.do
+		}
+		return host + " put the mail off" + g.inBrackets(), rule.do
+	case HandshakeFailed:
+		return g.handshakeWords(host)
+	case Unreachable:
+		return g.unreachableWords(host)
+	case NeverReached:
+		return g.neverWords(host)
+	case AcceptedThenBounced:
+		switch {
+		case o.RefusedBy != "":
+			return "the relay took the mail, " + host + " refused it later" + g.inBrackets(), g.laterDo()
+		case o.Target != "":
+			return "the relay took the mail, but " + host + " did not take it", "the recipient's server has to be repaired"
+		}
+		return "the relay took the mail, a later host did not", "read the relay's report"
+	case NotAFailure:
+		return g.harmlessWords()
+	}
+	return g.missingWords()
+}
+
+func refusedWhat(stage transcript.Stage) string {
+	switch stage {
+	case transcript.StageAuth:
+		return "the login"
+	case transcript.StageGreet, transcript.StageEHLO:
+		return "the connection"
+	case transcript.StageTLS:
+		return "to go on without TLS"
+	case transcript.StageData:
+		return "the message"
+	}
+	return "the mail"
+}
+
+func (g *judgement) laterDo() string {
+	switch g.obs.Kind {
+	case transcript.KindSPF, transcript.KindDMARC, transcript.KindUnauthenticatedMail:
+		return ruleOf(g.obs.Kind).do
+	}
+	return "nothing to change at the relay"
+}
+
+func (g *judgement) handshakeWords(host string) (what, do string) {
+	switch g.obs.Stage {
+	case transcript.StageTLS:
+		p := g.obs.TLS
+		if p == "" {
+			p = tlsProblem(g.obs.Words)
+		}
+		for _, t := range tlsHeadlines {
+			if t.problem == p {
+				return t.what + host, t.do
+			}
+		}
+		if g.obs.Fault == transcript.FaultNone && g.obs.StartTLS == transcript.No || containsAny(g.obs.Words, notOffered) {
+			return "STARTTLS is not offered by " + host, "exempt it from SMTP inspection on the way"
+		}
+		return "TLS to " + host + " failed", "look for interception on the way"
+	case transcript.StageEHLO:
+		return host + " greeted, then the connection broke at EHLO", "look for a firewall in between"
+	}
+	return host + " opened the connection but sent no greeting", "look for a firewall in between"
+}
+
+// notOffered are the words for a STARTTLS that the server did not offer.
+var notOffered = []string{"not offered", "did not offer", "doesn't offer", "not support", "not advertise", "not available"}
+
+// tlsHeadlines: what is so about a handshake, and what to do, by problem.
+var tlsHeadlines = [...]struct{ problem, what, do string }{
+	{"certificate-expired", "the certificate has expired at ", "check the own clock, then report it"},
+	{"certificate-not-yet-valid", "the certificate is not yet valid at ", "set the own clock"},
+	{"certificate-name-mismatch", "the certificate is for other names than ", "dial the published name"},
+	{"certificate-unknown-issuer", "an unknown authority signed for ", "remove interception on the way"},
+	{"protocol-version", "the client's TLS version is too old for ", "update the client to TLS 1.2"},
+	{"implicit", "the client started TLS at once on ", "choose STARTTLS, not SSL/TLS"},
+}
+
+func (g *judgement) unreachableWords(host string) (what, do string) {
+	if g.obs.Stage == transcript.StageResolve {
+		if containsAny(g.obs.Words, transientDNS) {
+			return "the resolver gave no answer for " + host, "repair the resolver"
+		}
+		return "the name " + host + " was not found", "correct the name of the smart host"
+	}
+	port := ""
+	if g.obs.Port != 0 {
+		port = " port " + itoa(g.obs.Port)
+	}
+	if g.obs.Fault == transcript.FaultRefused {
+		return host + port + " refused the connection", "check host, port and the local firewall"
+	}
+	switch g.obs.Port {
+	case 25:
+		return "no connection to " + host + port, "use AUTH on 587, or have port 25 opened"
+	case 587:
+		return "no connection to " + host + port, "have port 587 opened outward"
+	}
+	return "no connection to " + host + port, "look for a firewall, try port 587"
+}
+
+func (g *judgement) neverWords(host string) (what, do string) {
+	switch {
+	case g.out.RefusedBy != "" && g.item != nil && g.item.Refuser.IsZero():
+		return host + " stopped the mail itself" + g.inBrackets(), "the relay was not asked, check the routing"
+	case g.out.RefusedBy != "":
+		return host + " refused the mail" + g.inBrackets(), "it never went to the relay, route it there"
+	}
+	return "the mail went to " + host + ", not to the relay", "route it through the relay"
+}
+
+func (g *judgement) harmlessWords() (what, do string) {
+	if g.item == nil || g.cs == nil {
+		return "no failure is reported", ""
+	}
+	switch g.item.Action {
+	case ndr.ActionDelayed:
+		if c := g.codes(); c != "" {
+			return "a delay notice, not a failure (" + c + ")", "wait, the sender keeps trying"
+		}
+		return "a delay notice, not a failure", "wait, the sender keeps trying"
+	case ndr.ActionDelivered, ndr.ActionRelayed, ndr.ActionExpanded:
+		return "the mail was accepted" + g.inBrackets(), "nothing to do"
+	}
+	for _, n := range natureHeadlines {
+		if n.nature == g.cs.Nature {
+			return n.what, ""
+		}
+	}
+	if g.obs.Stage == transcript.StageAccepted {
+		return "the mail was accepted" + g.inBrackets(), "nothing to do"
+	}
+	return "nothing was refused as far as the text goes", ""
+}
+
+var natureHeadlines = [...]struct {
+	nature ndr.Nature
+	what   string
+}{
+	{ndr.NatureAutoreply, "an automatic reply, it reports no failure"},
+	{ndr.NatureComplaint, "a spam complaint, it reports no failure of delivery"},
+	{ndr.NatureReceipt, "a receipt, it reports no failure"},
+	{ndr.NatureCalendar, "a calendar answer, it reports no failure"},
+	{ndr.NatureOther, "a mail that reports no failure"},
+}
+
+// next is who does what.
+func (g *judgement) next() string {
+	o := &g.out
+	if o.Verdict == InsufficientEvidence {
+		return string(o.Party) + ": " + ask(g).Do
+	}
+	if o.Verdict == NotAFailure {
+		if g.delay {
+			return string(o.Party) + ": wait, the sending queue retries"
+		}
+		return "none: nothing to do"
+	}
+	switch {
+	case len(o.Causes) == 1:
+		return string(o.Causes[0].Who) + ": " + o.Causes[0].Fix
+	case len(g.tests) > 0 && len(o.Causes) > 1:
+		return string(o.Party) + ": " + g.tests[0].Do
+	case len(o.Causes) > 1:
+		return string(o.Causes[0].Who) + ": " + o.Causes[0].Fix
+	}
+	if r := ruleOf(g.obs.Kind); r.next != "" && !o.replyless() && o.Verdict != NeverReached && o.Verdict != AcceptedThenBounced {
+		return string(o.Party) + ": " + r.next
+	}
+	return string(o.Party) + ": " + nextByVerdict(g)
+}
+
+func (o *Outcome) replyless() bool { return o.Reply == Reply{} }
+
+// nextByVerdict is what to do where neither a cause nor the reply says it.
+func nextByVerdict(g *judgement) string {
+	switch g.out.Verdict {
+	case Refused:
+		if g.rung == 3 {
+			return "switch STARTTLS on in the client; AUTH is offered inside TLS only"
+		}
+		return "read the reply: " + g.codes()
+	case InboundRefused:
+		return "the recipient's admin checks the address at the relay"
+	case Deferred:
+		if g.out.replyless() {
+			return "look at the sending server's SMTP log and for a firewall that drops the connection"
+		}
+		return "let the queue retry, then report the reply"
+	case HandshakeFailed:
+		_, do := g.handshakeWords("")
+		return do
+	case Unreachable:
+		_, do := g.unreachableWords("")
+		return do
+	case NeverReached:
+		return "route the mail to the relay, then send the sending server's SMTP log if it still fails"
+	case AcceptedThenBounced:
+		switch g.obs.Kind {
+		case transcript.KindSPF, transcript.KindDMARC, transcript.KindUnauthenticatedMail:
+			return ruleOf(g.obs.Kind).next
+		}
+		return "read the later host's reply; nothing is to be changed at the relay"
+	}
+	return "read the report"
+}
