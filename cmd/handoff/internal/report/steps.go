@@ -66,6 +66,8 @@ func took(ms float64) string {
 	switch {
 	case ms <= 0:
 		return ""
+	case ms < 0.1:
+		return "<0.1ms"
 	case ms < 10:
 		return fmt.Sprintf("%.1fms", ms)
 	case ms < 10000:

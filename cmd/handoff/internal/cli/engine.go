@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"strings"
+	"time"
+
+	"github.com/smtp-handoff/handoff/analyze"
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+	"github.com/smtp-handoff/handoff/cmd/handoff/internal/report"
+	"github.com/smtp-handoff/handoff/probe"
+)
+
+// judgeProbe says what the sessions of a probe mean.
+func judgeProbe(j *job, res *probe.Result, now time.Time) *analyze.Report {
+	o := j.judge
+	o.Source, o.Now = j.target.Host, now
+	return analyze.JudgeProbe(analyze.Probe{
+		Target: j.target.Host, Intent: j.intent, Sessions: res.Sessions, Partial: res.Partial,
+		Planned: analyze.Planned{
+			Credential: j.plan.Credential != nil, From: j.plan.From, To: j.plan.To, StopAfter: j.plan.StopAfter,
+		},
+		Findings: passwordFindings(j.odd),
+	}, o)
+}
+
+// transcriptText is the dialogue of one session.
+func transcriptText(s *transcript.Session) string {
+	var b strings.Builder
+	for _, l := range analyze.TranscriptLines(s) {
+		b.WriteString(transcript.Escape(l) + "\n")
+	}
+	return b.String()
+}
+
+// sessionLines gives the evidence of a probe its lines.
+func sessionLines(sessions []transcript.Session) report.Lines {
+	lines := map[int][]string{}
+	for i := range sessions {
+		if _, ok := lines[sessions[i].Port]; !ok {
+			lines[sessions[i].Port] = analyze.TranscriptLines(&sessions[i])
+		}
+	}
+	return func(port, line int) (string, bool) {
+		l := lines[port]
+		if line < 1 || line > len(l) {
+			return "", false
+		}
+		return l[line-1], true
+	}
+}

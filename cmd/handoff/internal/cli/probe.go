@@ -1,0 +1,375 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/smtp-handoff/handoff/analyze"
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+	"github.com/smtp-handoff/handoff/cmd/handoff/internal/config"
+	"github.com/smtp-handoff/handoff/cmd/handoff/internal/report"
+	"github.com/smtp-handoff/handoff/probe"
+	"github.com/smtp-handoff/handoff/probe/relay"
+)
+
+func (p *program) probeCommand() *cobra.Command {
+	f := &probeFlags{}
+	var fromReport, transcriptFile string
+	var scenarios []string
+	cmd := &cobra.Command{
+		Use:   "probe HOST|--bundled [flags]",
+		Short: "probe ports 25 and 587 of a relay and say what stands in the way",
+		Long: `probe walks the road to the relay on each port side by side: names, TCP, the
+greeting, EHLO, STARTTLS, EHLO again, AUTH, MAIL and RCPT. It shows the first
+answer, never tries a password twice, and sends a credential only inside TLS
+whose certificate was verified for HOST.
+
+Nothing is delivered: the session ends with RSET and QUIT after RCPT, unless
+--send or --stop-after data asks for one test message.
+
+--intent says what port 25 is expected to answer. Under auth, the documented
+"Relay access denied" there is no problem; an acceptance without AUTH is.
+
+Limits: 16 addresses of HOST, 100 senders and recipients, 1 MB and 1,000 reply
+lines per session, --timeout per step (AUTH waits 20 s at least) and --deadline
+for the whole run. What is known when one is reached is still reported.
+
+Exit code: 0 ready as intended, 1 a problem, 3 inconclusive.`,
+		Example: `  handoff probe --bundled
+  handoff probe outbound-us1.ppe-hosted.com
+  handoff probe outbound-us1.ppe-hosted.com --user U --password-file F \
+      --from alerts@customer.example --to postmaster@example.org
+  handoff probe relay.example --connect 25=127.0.0.1:2525 --connect 587=127.0.0.1:2587 --ca ca.pem
+  handoff analyze -o json bounce.eml | handoff probe --from-report -`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usage(fmt.Sprintf("probe takes one HOST, but there are %d arguments", len(args)))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				f.host = args[0]
+			}
+			if fromReport != "" {
+				if err := p.fromReport(cmd, f, fromReport); err != nil {
+					return err
+				}
+			}
+			if err := f.checkPorts(cmd); err != nil {
+				return err
+			}
+			switch {
+			case f.bundled && f.host != "":
+				return usage("HOST and --bundled exclude each other")
+			case f.bundled:
+				return p.command(func(cmd *cobra.Command, _ []string) error {
+					return p.probeBundled(cmd.Context(), f, scenarios, transcriptFile, repeatCommand(cmd, ""))
+				})(cmd, args)
+			case len(scenarios) > 0:
+				return usage("--scenario needs --bundled")
+			case f.host == "":
+				return usage("probe needs the HOST to probe", "the service's hosts are outbound-us1.ppe-hosted.com and outbound-eu1.ppe-hosted.com",
+					"to try it without a network: 'handoff probe --bundled'")
+			}
+			if err := checkHost(f.host); err != nil {
+				return err
+			}
+			j, err := p.job(cmd.Context(), f)
+			if err != nil {
+				return err
+			}
+			p.started = true
+			return p.runProbe(cmd.Context(), j, transcriptFile, repeatCommand(cmd, f.host))
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.BoolVar(&f.bundled, "bundled", false, "probe the bundled reference relay, in process and on loopback, in place of HOST")
+	fs.StringSliceVar(&scenarios, "scenario", nil, "with --bundled: `NAME` of a fault to show; repeatable ('handoff relay --scenario list')")
+	f.register(fs)
+	fs.StringVar(&transcriptFile, "transcript", "", "save the dialogue, secrets masked, to `FILE`")
+	fs.StringVar(&fromReport, "from-report", "", "take host, port, sender and recipient from a JSON report in `FILE`, '-' for standard input")
+	return cmd
+}
+
+// runProbe runs a job and writes its report.
+func (p *program) runProbe(ctx context.Context, j *job, transcriptFile, command string) error {
+	out, err := p.openReports(false, command)
+	if err != nil {
+		return err
+	}
+	defer out.sink.discard()
+	var saved *sink
+	if transcriptFile != "" {
+		if saved, err = createSink(transcriptFile); err != nil {
+			return err
+		}
+		defer saved.discard()
+	}
+	p.announce(j)
+	rep, res, err := p.runJob(ctx, j)
+	if err != nil {
+		return usage(strings.TrimPrefix(err.Error(), "probe: "))
+	}
+	if saved != nil {
+		if err := p.writeTranscript(saved, res.Sessions); err != nil {
+			return err
+		}
+	}
+	if err := out.write(rep, sessionLines(res.Sessions)); err != nil {
+		return err
+	}
+	if err := out.close(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return interrupted()
+	}
+	return result(out.code)
+}
+
+// runJob probes and judges.
+func (p *program) runJob(ctx context.Context, j *job) (*analyze.Report, *probe.Result, error) {
+	if j.options.Observe == nil && !p.flags.quiet && (p.flags.verbose || report.IsTerminal(p.plainStderr())) {
+		j.options.Observe = p.progress
+	}
+	res, err := probe.Run(ctx, j.target, j.plan, j.options)
+	if err != nil {
+		return nil, nil, err
+	}
+	return judgeProbe(j, &res, p.now()), &res, nil
+}
+
+// announce says what is about to happen, before anything does.
+func (p *program) announce(j *job) {
+	ports := make([]string, len(j.target.Ports))
+	for i, port := range j.target.Ports {
+		ports[i] = fmt.Sprint(port)
+	}
+	where := j.target.Host
+	if j.note != "" {
+		where += " (" + j.note + ")"
+	}
+	what := "nothing is delivered"
+	if j.plan.StopAfter == transcript.StageData {
+		what = fmt.Sprintf("ONE TEST MESSAGE IS SENT to %s", strings.Join(j.plan.To, ", "))
+	}
+	p.say("probing %s on %s; %s", where, strings.Join(ports, ", "), what)
+}
+
+// progress prints each step once, when it ends, in words that can be read
+// aloud.
+func (p *program) progress(e probe.Event) {
+	if !e.Done {
+		return
+	}
+	x := e.Exchange
+	word := string(x.Stage)
+	if v := transcript.Verb(x.Command); v != "" {
+		word += " " + v
+	}
+	status, more := stepWord(&x), ""
+	switch {
+	case x.Skipped != "":
+		more = ", " + x.Skipped
+	case x.Reply.Code != 0 && status != "ok":
+		more = fmt.Sprintf(", %d %s", x.Reply.Code, x.Reply.Enhanced)
+	case x.Fault != "":
+		more = ", " + string(x.Fault)
+	}
+	if x.Skipped == "" {
+		more += fmt.Sprintf(", %d milliseconds", x.Took.Milliseconds())
+	}
+	_, _ = io.WriteString(p.stderr, report.Show(fmt.Sprintf("port %d, %s: %s%s", e.Port, word, status, strings.TrimRight(more, " ")))+"\n")
+}
+
+func stepWord(x *transcript.Exchange) string {
+	switch {
+	case x.Skipped != "":
+		return "skipped"
+	case x.Reply.Code >= 500:
+		return "refused"
+	case x.Reply.Code >= 400:
+		return "deferred"
+	case x.Fault != "":
+		return "failed"
+	}
+	return "ok"
+}
+
+// plainStderr is the stream beneath, for the question whether it is a terminal.
+func (p *program) plainStderr() io.Writer {
+	if l, ok := p.stderr.(*lockedWriter); ok {
+		return l.w
+	}
+	return p.stderr
+}
+
+func (p *program) writeTranscript(s *sink, sessions []transcript.Session) error {
+	for i := range sessions {
+		if i > 0 {
+			_, _ = io.WriteString(s.w, "\n")
+		}
+		if _, err := io.WriteString(s.w, transcriptText(&sessions[i])); err != nil {
+			return cannotWrite(err)
+		}
+	}
+	return s.commit()
+}
+
+// passwordFindings tell oddities of a password, which nobody repairs silently.
+func passwordFindings(odd []config.Oddity) []analyze.Finding {
+	var out []analyze.Finding
+	for _, o := range odd {
+		f := analyze.Finding{
+			ID: string(o), Severity: analyze.Warning, Evidence: []analyze.Evidence{},
+			Source: "how the password was handed over",
+		}
+		fix := "type the password anew, or copy it as plain text"
+		switch o {
+		case config.EdgeSpace:
+			f.Title = "the password starts or ends with white space"
+			f.Why = "it was sent as it is; white space at the edge is often copied along by mistake and then gives 535"
+		case config.NoBreakSpace:
+			f.Title = "the password has a no-break or invisible space in it"
+			f.Why = "it was sent as it is; web pages copy such characters in place of a blank, and they then give 535"
+		case config.ControlInside:
+			f.Title = "the password has a control character in it"
+			f.Why = "it was sent as it is; a line end of another system or a key press is a likely cause, and it then gives 535"
+		case config.FileReadable:
+			f.Title = "others may read the password file"
+			f.Why = "its mode lets the group or everybody read it"
+			fix = "chmod 600 on the file, and a new credential if others used this machine"
+		}
+		f.Fix = []analyze.Fix{{Who: analyze.SenderSystem, Text: fix}}
+		out = append(out, f)
+	}
+	return out
+}
+
+// repeatCommand is the command that repeats a probe. It names no password and
+// no command that prints one.
+func repeatCommand(cmd *cobra.Command, host string) string {
+	words := []string{"handoff", cmd.Name()}
+	if cmd.Name() == "handoff" {
+		words = []string{"handoff"}
+	}
+	if host != "" {
+		words = append(words, shellQuote(host))
+	}
+	skip := map[string]bool{"format": true, "output": true, "color": true, "redact": true, "from-report": true, "transcript": true, "quiet": true, "verbose": true}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if skip[f.Name] || f.Hidden {
+			return
+		}
+		switch {
+		case f.Value.Type() == "bool":
+			words = append(words, "--"+f.Name)
+		case f.Name == "password-file", f.Name == "password-command":
+			words = append(words, "--"+f.Name, "...")
+		default:
+			values := []string{f.Value.String()}
+			if s, ok := f.Value.(pflag.SliceValue); ok {
+				values = s.GetSlice()
+				if f.Value.Type() == "intSlice" {
+					values = []string{strings.Join(values, ",")}
+				}
+			}
+			for _, v := range values {
+				words = append(words, "--"+f.Name, shellQuote(v))
+			}
+		}
+	})
+	return strings.Join(words, " ")
+}
+
+func shellQuote(s string) string {
+	plain := s != ""
+	for _, r := range s {
+		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:@%+=_/[]-", r) {
+			plain = false
+		}
+	}
+	if plain {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// resolverAt asks one name server.
+func resolverAt(address string) (probe.Resolver, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "" || port == "" {
+		return nil, usage(fmt.Sprintf("--resolver does not take %q", address), "write HOST:PORT, as 192.0.2.53:53")
+	}
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, address)
+	}}, nil
+}
+
+// probeBundled starts the reference relay on loopback and probes it.
+func (p *program) probeBundled(ctx context.Context, f *probeFlags, scenarios []string, transcriptFile, command string) error {
+	d, err := relay.NewDemo(relay.WithClock(relay.System))
+	if err != nil {
+		return err
+	}
+	if err := setScenarios(d.Relay, scenarios); err != nil {
+		return err
+	}
+	if err := d.Start(); err != nil {
+		return fail(exitBug, "the bundled relay cannot listen on loopback", "does this machine have 127.0.0.1?")
+	}
+	defer d.Close()
+	f.host = d.ServerName()
+	if len(f.from) == 0 && len(f.to) == 0 {
+		f.from, f.to = []string{d.From}, []string{d.To}
+	}
+	given := f.user != ""
+	j, err := p.job(ctx, f)
+	if err != nil {
+		return err
+	}
+	if !given {
+		j.plan.Credential = probe.NewCredential(j.target.Host, d.Credential.Username, d.Credential.Password)
+	}
+	if len(j.target.Connect) == 0 {
+		j.target.Connect = map[int]string{}
+		for _, port := range j.target.Ports {
+			if a := d.Addr(port); a != "" {
+				j.target.Connect[port] = a
+			}
+		}
+	}
+	if j.options.RootCAs == nil {
+		j.options.RootCAs = d.RootCAs()
+	}
+	j.note = "the bundled reference relay on loopback"
+	return p.runProbe(ctx, j, transcriptFile, command)
+}
+
+// firstRun is 'handoff' without a command: the screens where there is a
+// terminal, the same first run as plain text elsewhere.
+func (p *program) firstRun(ctx context.Context) error {
+	interactive := !p.flags.noTUI && !p.flags.noInput && p.flags.format == "text" && p.flags.output == "" &&
+		report.IsTerminal(p.stdin) && report.IsTerminal(p.stdout) && os.Getenv("TERM") != "dumb"
+	if interactive && screens != nil {
+		return screens(ctx, p)
+	}
+	f := &probeFlags{
+		bundled: true, ports: []int{25, 587}, intent: "auth", mechanism: "auto", stopAfter: "envelope",
+		timeout: 30 * time.Second, deadline: 2 * time.Minute, retryWait: time.Minute,
+	}
+	return p.probeBundled(ctx, f, nil, "", "handoff probe --bundled")
+}
+
+// screens opens the terminal program; nil in a build without it.
+var screens func(context.Context, *program) error

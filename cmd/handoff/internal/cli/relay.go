@@ -1,0 +1,469 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/smtp-handoff/handoff/analyze/policy"
+	"github.com/smtp-handoff/handoff/cmd/handoff/internal/report"
+	"github.com/smtp-handoff/handoff/probe/relay"
+)
+
+// relayFlags shape a relay that runs by hand.
+type relayFlags struct {
+	scenarios   []string
+	state       string
+	lifetime    time.Duration
+	idle        time.Duration
+	announce    bool
+	listen      []string
+	allowRemote bool
+	xclient     bool
+	names       []string
+	region      string
+	caFile      string
+	control     string
+}
+
+func (p *program) relayCommand() *cobra.Command {
+	f := &relayFlags{}
+	cmd := &cobra.Command{
+		Use:   "relay [flags]",
+		Short: "run the reference relay on loopback, to practise on and to test against",
+		Long: `relay runs a stand-in for the service: port 25 (here 2525) takes mail by
+address, port 587 (here 2587) wants STARTTLS and then SMTP AUTH. It answers with
+the service's own texts and says in its log which rule decided. It delivers
+nothing and listens on loopback only, unless --allow-remote is given.
+
+It prints its addresses, the file of its authority, a ready credential and a
+line to try it with. Ctrl-C, SIGTERM or --for ends it.
+
+Limits: 2,000 open sessions (then the oldest that has said nothing goes), 300 s
+of silence (--idle), 60 s per command, 30 s for a handshake, 30 min per session,
+10 failed logins per session, 1,000 recipients and 100 MB per message, which is
+counted and thrown away; 1,000 sessions or 8 MB in the log.`,
+		Example: `  handoff relay
+  handoff relay --scenario sasl-down
+  handoff relay --json --for 10m --listen 127.0.0.1:0
+  handoff relay account cred new "copier, second floor"
+  handoff relay account clock +60m
+  handoff relay why 3`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for _, s := range f.scenarios {
+				if s == "list" {
+					return p.command(func(*cobra.Command, []string) error { return p.listScenarios() })(cmd, args)
+				}
+			}
+			if f.lifetime < 0 || f.idle < 0 {
+				return usage("--for and --idle are not negative")
+			}
+			return p.command(func(cmd *cobra.Command, _ []string) error { return p.runRelay(cmd.Context(), f) })(cmd, args)
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringSliceVar(&f.scenarios, "scenario", nil, "`NAME` of a fault or preset to show; repeatable, 'list' prints them")
+	fs.StringVar(&f.state, "state", "", "`FILE` that keeps the account over restarts (mode 0600)")
+	fs.DurationVar(&f.lifetime, "for", 0, "end after this `DURATION`")
+	fs.DurationVar(&f.idle, "idle", 300*time.Second, "close a session after this much silence")
+	fs.BoolVar(&f.announce, "json", false, "announce addresses, CA file and credential in one line of JSON")
+	fs.StringArrayVar(&f.listen, "listen", nil, "`ADDRESS`, ADDRESS:0 for free ports, or PORT=ADDRESS:PORT, repeatable (default 127.0.0.1, ports 2525 and 2587)")
+	fs.BoolVar(&f.allowRemote, "allow-remote", false, "listen beyond loopback too")
+	fs.BoolVar(&f.xclient, "allow-xclient", false, "let clients claim a source address with XCLIENT")
+	fs.StringSliceVar(&f.names, "name", nil, "`NAME` that clients dial and verify (default "+relay.DefaultServerName+"); repeatable")
+	fs.StringVar(&f.region, "region", "", "stack this relay plays, us1 or eu1")
+	fs.StringVar(&f.caFile, "ca-file", "", "write the authority's certificate to `FILE`")
+	fs.StringVar(&f.control, "control", "", "`PATH` of the control socket (default: in a folder of the user's own)")
+	cmd.AddCommand(p.relayAccountCommand(), p.relayAskCommand("log", "print the sessions the relay has seen, with the rule that decided each reply"),
+		p.relayAskCommand("why", "say which rule and which statement decided a session"),
+		p.relayAskCommand("messages", "list the messages the relay answered for"),
+		p.relayAskCommand("counters", "print sums by rule, stage and reply code"),
+		p.relayAskCommand("stop", "end the running relay"))
+	return cmd
+}
+
+// listenAddresses are the addresses of the two logical ports.
+func listenAddresses(all []string) (map[int]string, error) {
+	out := map[int]string{relay.PortServer: "127.0.0.1:2525", relay.PortAuth: "127.0.0.1:2587"}
+	for _, s := range all {
+		if port, address, ok := strings.Cut(s, "="); ok {
+			n, err := strconv.Atoi(port)
+			_, known := out[n]
+			if _, _, splitErr := net.SplitHostPort(address); err != nil || !known || splitErr != nil {
+				return nil, usage(fmt.Sprintf("--listen does not take %q", s), "write 25=127.0.0.1:2525 or 587=127.0.0.1:2587")
+			}
+			out[n] = address
+			continue
+		}
+		host, port, err := net.SplitHostPort(s)
+		if err != nil {
+			host, port = strings.Trim(s, "[]"), ""
+		}
+		if host == "" || port != "" && port != "0" {
+			return nil, usage(fmt.Sprintf("--listen does not take %q", s), "write ADDRESS, ADDRESS:0 for free ports, or 25=ADDRESS:PORT and 587=ADDRESS:PORT")
+		}
+		for n, dflt := range map[int]string{relay.PortServer: "2525", relay.PortAuth: "2587"} {
+			if port == "0" {
+				dflt = "0"
+			}
+			out[n] = net.JoinHostPort(host, dflt)
+		}
+	}
+	return out, nil
+}
+
+// announcement is the line of --json (contract §4).
+type announcement struct {
+	Kind       string            `json:"kind"`
+	Addresses  map[string]string `json:"addresses"`
+	CAFile     string            `json:"ca_file"`
+	ServerName string            `json:"server_name"`
+	Credential announcedLogin    `json:"credential"`
+	From       string            `json:"from"`
+	OwnDomain  string            `json:"own_domain"`
+	Control    string            `json:"control"`
+	PID        int               `json:"pid"`
+}
+
+type announcedLogin struct {
+	Label    string `json:"label"`
+	Username string `json:"username"`
+	Password string `json:"password"`
+}
+
+func (p *program) runRelay(ctx context.Context, f *relayFlags) error {
+	addresses, err := listenAddresses(f.listen)
+	if err != nil {
+		return err
+	}
+	opts := []relay.Option{
+		relay.WithClock(relay.NewOffset()), relay.WithLimits(relay.Limits{Idle: f.idle}),
+		relay.Listen(relay.PortServer, addresses[relay.PortServer]), relay.Listen(relay.PortAuth, addresses[relay.PortAuth]),
+	}
+	if f.allowRemote {
+		opts = append(opts, relay.AllowRemote())
+	}
+	if f.xclient {
+		opts = append(opts, relay.AllowXCLIENT())
+	}
+	if f.region != "" {
+		if f.region != "us1" && f.region != "eu1" {
+			return usage("--region is us1 or eu1")
+		}
+		opts = append(opts, relay.Region(f.region))
+	}
+	if len(f.names) > 0 {
+		opts = append(opts, relay.Names(f.names...))
+	}
+	if p.flags.verbose {
+		opts = append(opts, relay.Observe(p.watchRelay))
+	}
+	d, err := p.demo(f, opts)
+	if err != nil {
+		return err
+	}
+	if err := setScenarios(d.Relay, f.scenarios); err != nil {
+		return err
+	}
+	if err := d.Start(); err != nil {
+		if errors.Is(err, relay.ErrRemote) {
+			return usage(err.Error(), "give --allow-remote if others shall reach it")
+		}
+		return fail(exitConfig, "the relay cannot listen on "+addresses[relay.PortServer]+" and "+addresses[relay.PortAuth],
+			"is another one running? 'handoff relay stop' ends it, --listen 127.0.0.1:0 takes free ports")
+	}
+	defer d.Close()
+
+	dir, err := p.relayFolder()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	caFile := f.caFile
+	if caFile == "" {
+		caFile = filepath.Join(dir, "ca.pem")
+	}
+	if err := d.WriteCA(caFile); err != nil {
+		return fail(exitConfig, "cannot write "+caFile)
+	}
+	control := f.control
+	if control == "" {
+		control = filepath.Join(dir, "control")
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	server := &controlServer{relay: d.Relay, state: f.state, stop: cancel}
+	if err := server.listen(control); err != nil {
+		return fail(exitConfig, "cannot open the control socket "+control, "its folder must exist and the path must be short")
+	}
+	defer server.close()
+
+	if err := p.announceRelay(d, f, caFile, control); err != nil {
+		return err
+	}
+	var timer <-chan time.Time
+	if f.lifetime > 0 {
+		t := time.NewTimer(f.lifetime)
+		defer t.Stop()
+		timer = t.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-timer:
+	}
+	server.close()
+	d.Close()
+	if f.state != "" {
+		if err := saveState(f.state, d.Relay); err != nil {
+			return err
+		}
+	}
+	c := d.Counters()
+	p.say("the relay has ended: %d sessions, %d logins accepted and %d refused, %d messages taken and none delivered", c.Sessions, c.AuthOK, c.AuthFailed, c.Messages)
+	return nil
+}
+
+// demo is the relay with the account of the state file, or with the healthy
+// account that a first try needs.
+func (p *program) demo(f *relayFlags, opts []relay.Option) (*relay.Demo, error) {
+	if f.state != "" {
+		acc, err := loadState(f.state, p.now())
+		if err != nil {
+			return nil, err
+		}
+		if acc != nil {
+			d := &relay.Demo{Relay: relay.New(acc, opts...), To: "bob@recipient.example"}
+			for _, dom := range acc.Domains {
+				if d.OwnDomain == "" && dom.Outbound {
+					d.OwnDomain = dom.Name
+				}
+			}
+			for _, u := range acc.Users {
+				if d.From == "" && u.Deleted.IsZero() && !u.Invalid {
+					d.From = u.Address
+				}
+			}
+			for _, c := range acc.Credentials {
+				if d.Credential.Username == "" && c.Deleted.IsZero() {
+					d.Credential = relay.Credential{Label: c.Label, Username: c.Username}
+				}
+			}
+			return d, nil
+		}
+	}
+	d, err := relay.NewDemo(opts...)
+	if err != nil {
+		return nil, err
+	}
+	if f.state != "" {
+		if err := saveState(f.state, d.Relay); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+func (p *program) announceRelay(d *relay.Demo, f *relayFlags, caFile, control string) error {
+	a := announcement{
+		Kind: "relay", Addresses: map[string]string{"25": d.Addr(relay.PortServer), "587": d.Addr(relay.PortAuth)},
+		CAFile: caFile, ServerName: d.ServerName(), From: d.From, OwnDomain: d.OwnDomain, Control: control, PID: os.Getpid(),
+		Credential: announcedLogin{d.Credential.Label, d.Credential.Username, d.Credential.Password},
+	}
+	if f.announce || p.flags.format == "json" || p.flags.format == "jsonl" {
+		raw, err := report.Marshal(a, "")
+		if err != nil {
+			return err
+		}
+		if _, err := p.stdout.Write(raw); err != nil {
+			return cannotWrite(err)
+		}
+		return nil
+	}
+	var b strings.Builder
+	w := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	w("reference relay, a stand-in for the service; it delivers nothing")
+	w("  port 25     %s   by address: refuses to relay for those not listed", a.Addresses["25"])
+	w("  port 587    %s   STARTTLS, then SMTP AUTH", a.Addresses["587"])
+	w("  name        %s", a.ServerName)
+	w("  CA file     %s", a.CAFile)
+	switch {
+	case a.Credential.Password != "":
+		w("  credential  %s, user %s, password %s   (shown this once)", a.Credential.Label, a.Credential.Username, a.Credential.Password)
+	case a.Credential.Username != "":
+		w("  credential  %s, user %s; its password was shown when it was made", a.Credential.Label, a.Credential.Username)
+	}
+	w("  sender      %s   own domain %s", orNone(a.From), orNone(a.OwnDomain))
+	if len(f.scenarios) > 0 {
+		w("  scenario    %s", strings.Join(f.scenarios, ", "))
+	}
+	w("try it:")
+	host, port, _ := net.SplitHostPort(a.Addresses["587"])
+	w("  swaks --server %s --port %s --tls --tls-ca-path %s --auth PLAIN --auth-user %s --auth-password %s --from %s --to %s --quit-after RCPT",
+		host, port, shellQuote(a.CAFile), shellQuote(a.Credential.Username), shellQuote(orElse(a.Credential.Password, "PASSWORD")), shellQuote(a.From), d.To)
+	w("  handoff probe %s --connect 25=%s --connect 587=%s --ca %s --user %s --password-file FILE --from %s --to %s",
+		a.ServerName, a.Addresses["25"], a.Addresses["587"], shellQuote(a.CAFile), shellQuote(a.Credential.Username), shellQuote(a.From), d.To)
+	w("  handoff relay account cred list      handoff relay log      handoff relay why 1")
+	if _, err := io.WriteString(p.stdout, b.String()); err != nil {
+		return cannotWrite(err)
+	}
+	return nil
+}
+
+func orNone(s string) string { return orElse(s, "(none)") }
+
+func orElse(s, instead string) string {
+	if s == "" {
+		return instead
+	}
+	return s
+}
+
+// watchRelay prints the live view of -v: who said what, and which rule decided.
+func (p *program) watchRelay(e relay.Event) {
+	x := e.Exchange
+	said := ""
+	if len(x.Reply.Lines) > 0 {
+		said = " -> " + x.Reply.Lines[len(x.Reply.Lines)-1]
+	}
+	if x.Fault != "" {
+		said += " fault " + string(x.Fault)
+	}
+	command := x.Command
+	if command == "" {
+		command = "(" + string(x.Stage) + ")"
+	}
+	why := ""
+	if e.Decision.Rule != "" {
+		why = fmt.Sprintf(" [%s, %s]", e.Decision.Rule, e.Decision.Basis)
+	}
+	_, _ = io.WriteString(p.stderr, report.Show(fmt.Sprintf("session %s, port %d: %s%s%s", e.ID, e.Port, command, said, why))+"\n")
+}
+
+// setScenarios sets faults by name.
+func setScenarios(r *relay.Relay, names []string) error {
+	for _, n := range names {
+		if _, err := r.Apply("fault set " + n); err != nil {
+			return usage(fmt.Sprintf("there is no scenario %q", n), "'handoff relay --scenario list' prints them")
+		}
+	}
+	return nil
+}
+
+func (p *program) listScenarios() error {
+	var b strings.Builder
+	for _, k := range policy.FaultKinds() {
+		name := k.Name
+		if k.Args != "" {
+			name += " " + k.Args
+		}
+		fmt.Fprintf(&b, "%-36s %s\n", name, k.Says)
+	}
+	if _, err := io.WriteString(p.stdout, b.String()); err != nil {
+		return cannotWrite(err)
+	}
+	return nil
+}
+
+// relayFolder makes the folder of this run: 0700, of the user's own.
+func (p *program) relayFolder() (string, error) {
+	base, err := p.runtimeDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(base, fmt.Sprintf("relay-%d", os.Getpid()))
+	_ = os.RemoveAll(dir)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", fail(exitConfig, "cannot make the folder "+dir)
+	}
+	return dir, nil
+}
+
+// runtimeDir is where running relays are found: of the user's own, 0700.
+func (p *program) runtimeDir() (string, error) {
+	base := p.getenv("XDG_RUNTIME_DIR")
+	name := "handoff"
+	if base == "" {
+		base, name = os.TempDir(), fmt.Sprintf("handoff-%d", os.Getuid())
+	}
+	dir := filepath.Join(base, name)
+	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) {
+		return "", fail(exitConfig, "cannot make the folder "+dir)
+	}
+	st, err := os.Lstat(dir)
+	if err != nil || !st.IsDir() || st.Mode().Perm()&0o077 != 0 || !ownedByUs(st) {
+		return "", fail(exitConfig, dir+" is not a folder that only we can use", "remove it, or set XDG_RUNTIME_DIR")
+	}
+	return dir, nil
+}
+
+// maxState bounds a state file.
+const maxState = 16 << 20
+
+// loadState reads an account; nil when there is no such file yet.
+func loadState(name string, now time.Time) (*policy.Account, error) {
+	f, err := os.Open(name)
+	if os.IsNotExist(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fail(exitConfig, "the state file "+name+" cannot be opened")
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, maxState))
+	if err != nil {
+		return nil, fail(exitConfig, "the state file "+name+" cannot be read")
+	}
+	acc := policy.NewAccount("")
+	for i, line := range strings.Split(string(raw), "\n") {
+		if _, err := policy.Apply(acc, line, now); err != nil {
+			return nil, fail(exitConfig, fmt.Sprintf("%s, line %d: %s", name, i+1, err))
+		}
+	}
+	return acc, nil
+}
+
+// saveState writes the account whole, mode 0600.
+func saveState(name string, r *relay.Relay) error {
+	var acc *policy.Account
+	r.Update(func(a *policy.Account, _ time.Time) { acc = a.Clone() })
+	return writeState(name, acc)
+}
+
+func writeState(name string, acc *policy.Account) error {
+	s, err := createSink(name)
+	if err != nil {
+		return err
+	}
+	defer s.discard()
+	if _, err := io.WriteString(s.w, "# state of a reference relay; statements of 'handoff relay account'\n"+strings.Join(policy.Format(acc), "\n")+"\n"); err != nil {
+		return cannotWrite(err)
+	}
+	return s.commit()
+}
+
+// jsonIndent writes v for people who asked for JSON.
+func (p *program) writeJSON(v any) error {
+	raw, err := report.Marshal(v, " ")
+	if err != nil {
+		return err
+	}
+	if !json.Valid(raw) {
+		return errors.New("the output is no JSON")
+	}
+	if _, err := p.stdout.Write(raw); err != nil {
+		return cannotWrite(err)
+	}
+	return nil
+}
