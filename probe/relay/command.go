@@ -29,10 +29,10 @@ type request struct {
 
 // verbs of the wire that the table has no name of its own for.
 const (
-	verbBdat    policy.Verb = "BDAT"
-	verbEtrn    policy.Verb = "ETRN"
-	verbHelp    policy.Verb = "HELP"
-	verbXclient policy.Verb = "XCLIENT"
+	verbBdat     policy.Verb = "BDAT"
+	verbEtrn     policy.Verb = "ETRN"
+	verbXclient  policy.Verb = "XCLIENT"
+	verbXforward policy.Verb = "XFORWARD"
 )
 
 // The replies that Postfix gives to lines which break the syntax.
@@ -46,10 +46,11 @@ var (
 	replySizeSyntax   = policy.Reply{Code: 501, Enhanced: "5.5.4", Text: "Bad message size syntax"}
 	replyDataSyntax   = policy.Reply{Code: 501, Enhanced: "5.5.4", Text: "Syntax: DATA"}
 	replyRsetSyntax   = policy.Reply{Code: 501, Enhanced: "5.5.4", Text: "Syntax: RSET"}
-	replyVrfySyntax   = policy.Reply{Code: 501, Enhanced: "5.5.4", Text: "Syntax: VRFY address"}
-	replyBdatSyntax   = policy.Reply{Code: 501, Enhanced: "5.5.4", Text: "Syntax: BDAT count [LAST]"}
-	replyBdatZero     = policy.Reply{Code: 551, Enhanced: "5.7.1", Text: "Zero-length BDAT chunk"}
+	replyVrfySyntax   = policy.Reply{Code: 501, Enhanced: "5.5.4", Text: "Syntax: VRFY address [SMTPUTF8]"}
+	replyBdatSyntax   = policy.Reply{Code: 521, Enhanced: "5.5.4", Text: "Syntax: BDAT count [LAST]"}
+	replyBdatZero     = policy.Reply{Code: 551, Enhanced: "5.7.1", Text: "Null BDAT request"}
 	replyNotifySyntax = policy.Reply{Code: 501, Enhanced: "5.5.4", Text: "Error: Bad NOTIFY parameter syntax"}
+	replyOrcptSyntax  = policy.Reply{Code: 501, Enhanced: "5.5.4", Text: "Error: Bad ORCPT parameter syntax"}
 	replyEnvidSyntax  = policy.Reply{Code: 501, Enhanced: "5.5.4", Text: "Bad ENVID parameter syntax"}
 	replyRetSyntax    = policy.Reply{Code: 501, Enhanced: "5.5.4", Text: "Bad RET parameter syntax"}
 )
@@ -97,7 +98,7 @@ func parseCommand(line string) request {
 		r.Address = strings.Trim(fields[0], "<>")
 	case verbBdat:
 		r.bdat(fields)
-	case policy.Noop, policy.Quit, verbEtrn, verbHelp, verbXclient:
+	case policy.Noop, policy.Quit, verbEtrn, verbXclient, verbXforward:
 		r.Arg = rest
 	case "":
 		r.Fixed = replyBadSyntax
@@ -150,7 +151,7 @@ func (r *request) mail(rest string) {
 		r.Malformed = policy.BadSender
 		return
 	}
-	r.Address = address
+	r.Address = unquoted(address)
 	for _, o := range strings.Fields(options) {
 		key, value, has := strings.Cut(o, "=")
 		switch strings.ToUpper(key) {
@@ -203,7 +204,7 @@ func (r *request) rcpt(rest string) {
 		r.Malformed = policy.BadRecipient
 		return
 	}
-	r.Address = address
+	r.Address = unquoted(address)
 	for _, o := range strings.Fields(options) {
 		key, value, _ := strings.Cut(o, "=")
 		switch strings.ToUpper(key) {
@@ -218,9 +219,11 @@ func (r *request) rcpt(rest string) {
 			}
 			continue
 		case "ORCPT":
-			if value != "" {
-				continue
+			if kind, addr, ok := strings.Cut(value, ";"); !ok || kind == "" || addr == "" {
+				r.Fixed = replyOrcptSyntax
+				return
 			}
+			continue
 		}
 		r.Malformed, r.Arg = policy.BadOption, printable(o)
 		return
@@ -328,6 +331,23 @@ func goodAddress(a string, null bool) bool {
 		return len(local) > 1 && strings.HasSuffix(local, `"`)
 	}
 	return local != "" && !strings.ContainsAny(local, " \t(),;<>\\\"")
+}
+
+// unquoted is the address in the form that Postfix keeps and echoes: the quotes
+// of a local part are taken off.
+func unquoted(a string) string {
+	i := strings.LastIndexByte(a, '@')
+	if i < 2 || a[0] != '"' || a[i-1] != '"' {
+		return a
+	}
+	var b strings.Builder
+	for j := 1; j < i-1; j++ {
+		if a[j] == '\\' && j+1 < i-1 {
+			j++
+		}
+		b.WriteByte(a[j])
+	}
+	return b.String() + a[i:]
 }
 
 // canonical is the address in a form that go-smtp's parser takes without a

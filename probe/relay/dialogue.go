@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 
 	"github.com/smtp-handoff/handoff/analyze/policy"
@@ -15,13 +16,27 @@ func (w *wire) command(line string) error {
 	if stop := w.strike(req); stop {
 		return errClosed
 	}
-	// What the table says to any command of this session, before the syntax of
-	// this one matters: 421, access denied, STARTTLS first.
-	if reply, rule := w.ask(policy.Command{Verb: gate(req.Verb)}); rule == "K4" || rule == "K5" || rule == "T1" {
+	// The order is Postfix's: an empty line and a web client, then a client that
+	// was refused, unknown words, STARTTLS first, and only then the command.
+	switch req.Fixed {
+	case replyBadSyntax, replyRules:
+		return w.local(req)
+	}
+	reply, rule := w.ask(policy.Command{Verb: gate(req.Verb)})
+	if rule == "K4" || rule == "K5" {
 		w.count(reply)
 		return w.answer(req, decidedReply{Reply: reply, Decision: w.decision(rule)})
 	}
-	if req.Fixed.Code != 0 {
+	switch {
+	case req.Fixed == replyUnknown:
+		return w.local(req)
+	case req.Verb == verbXclient || req.Verb == verbXforward:
+		return w.xclient(req)
+	case rule == "T1":
+		w.count(reply)
+		return w.answer(req, decidedReply{Reply: reply, Decision: w.decision(rule)})
+	}
+	if req.Fixed.Code != 0 && !w.outOfOrder(req.Verb) {
 		return w.local(req)
 	}
 	switch req.Verb {
@@ -30,12 +45,15 @@ func (w *wire) command(line string) error {
 	case policy.StartTLS:
 		return w.startTLS(req)
 	case policy.Auth:
-		if req.Malformed != policy.WellFormed || w.refusesAuth(req) {
+		if w.refusesAuth(req) {
 			return w.answer(req, *w.table(req.Command))
+		}
+		if req.Malformed == policy.BadBase64 {
+			return w.answer(req, *w.undecodable(req.Mechanism, req.Initial))
 		}
 		return w.pass(req, strings.TrimRight("AUTH "+req.Mechanism+" "+req.Initial, " "))
 	case policy.Mail:
-		if w.inBdat || req.Malformed != policy.WellFormed || w.state.InMail {
+		if req.Malformed != policy.WellFormed || w.outOfOrder(req.Verb) {
 			return w.answer(req, *w.table(req.Command))
 		}
 		return w.pass(req, "MAIL FROM:"+canonical(req.Address))
@@ -44,7 +62,7 @@ func (w *wire) command(line string) error {
 			req.Fixed = replyAfterBdat("RCPT")
 			return w.local(req)
 		}
-		if req.Malformed != policy.WellFormed || !w.state.InMail {
+		if req.Malformed != policy.WellFormed || w.outOfOrder(req.Verb) {
 			return w.answer(req, *w.table(req.Command))
 		}
 		return w.pass(req, "RCPT TO:"+canonical(req.Address))
@@ -62,7 +80,7 @@ func (w *wire) command(line string) error {
 	case verbBdat:
 		return w.bdat(req)
 	case policy.Rset:
-		w.inBdat = false
+		w.inBdat, w.skipBdat = false, false
 		w.decided = w.table(req.Command)
 		return w.pass(req, "RSET")
 	case policy.Quit:
@@ -72,13 +90,48 @@ func (w *wire) command(line string) error {
 			w.state.Errors++
 		}
 		return w.answer(req, *w.table(req.Command))
-	case verbXclient:
-		return w.xclient(req)
+	case verbEtrn:
+		return w.etrn(req)
 	default:
 		req.Fixed = replyNotImplemented
 		return w.local(req)
 	}
 }
+
+// outOfOrder reports whether the table refuses the command for its place in the
+// dialogue; Postfix says that before it looks at the arguments.
+func (w *wire) outOfOrder(v policy.Verb) bool {
+	switch v {
+	case policy.Mail:
+		return w.state.InMail
+	case policy.Rcpt:
+		return !w.state.InMail && !w.inBdat
+	case policy.Data:
+		return w.state.Accepted == 0
+	}
+	return false
+}
+
+// etrn answers the request to send what waits for a domain: own domains are
+// promised, others not. Nothing ever waits here.
+func (w *wire) etrn(req request) error {
+	domain := strings.Fields(req.Arg)
+	if len(domain) != 1 {
+		req.Fixed = policy.Reply{Code: 500, Text: "Syntax: ETRN domain"}
+		return w.local(req)
+	}
+	req.Fixed = policy.Reply{Code: 459, Text: "<" + printable(domain[0]) + ">: service unavailable"}
+	w.relay.mu.Lock()
+	for _, d := range w.account().Domains {
+		if strings.EqualFold(d.Name, domain[0]) {
+			req.Fixed = policy.Reply{Code: 250, Text: "Queuing started"}
+		}
+	}
+	w.relay.mu.Unlock()
+	return w.local(req)
+}
+
+var replyNotAuthorized = policy.Reply{Code: 550, Enhanced: "5.7.0", Text: "Error: insufficient authorization"}
 
 var replyNotImplemented = policy.Reply{Code: 502, Enhanced: "5.5.1", Text: "Error: command not implemented"}
 
@@ -146,7 +199,7 @@ func (w *wire) ehlo(req request) error {
 	if d.Code != 250 {
 		return w.answer(req, *d)
 	}
-	w.inBdat = false
+	w.inBdat, w.skipBdat = false, false
 	helo := req.Arg
 	w.relay.journal.update(w.rec, func(r *Record) { r.Session.Client = clip(helo) })
 	if req.Verb == policy.EHLO {
@@ -169,10 +222,23 @@ func (w *wire) ehlo(req request) error {
 // credential. In the table's order that is everything above the row for a login
 // that the client took back.
 func (w *wire) refusesAuth(req request) bool {
+	if req.Malformed == policy.NoArgument {
+		return true
+	}
 	c := req.Command
 	c.Malformed = policy.Cancelled
 	reply, _ := w.ask(c)
 	return reply.Code != 501
+}
+
+// undecodable is the reply to a SASL message that is no base64. The Cyrus
+// library calls one that ends too early by another name.
+func (w *wire) undecodable(mechanism, text string) *decidedReply {
+	d := w.table(policy.Command{Verb: policy.Auth, Mechanism: mechanism, Malformed: policy.BadBase64})
+	if len(text)%4 != 0 {
+		d.Text = strings.Replace(d.Text, "bad protocol / cancel", "another step is needed in authentication", 1)
+	}
+	return d
 }
 
 // challenged takes a line that answers a SASL challenge.
@@ -194,7 +260,7 @@ func (w *wire) challenged(line []byte) error {
 		w.decided = w.table(policy.Command{Verb: policy.Auth, Mechanism: req.Mechanism, Malformed: policy.Cancelled})
 	case !isBase64(string(line)):
 		w.shown = "[secret-1]"
-		w.decided = w.table(policy.Command{Verb: policy.Auth, Mechanism: req.Mechanism, Malformed: policy.BadBase64})
+		w.decided = w.undecodable(req.Mechanism, string(line))
 		line = []byte("*")
 	default:
 		w.shown = "[secret-1]"
@@ -301,8 +367,8 @@ func (w *wire) take(b []byte) {
 // bdat reads a chunk, counts it and throws it away; go-smtp is given an empty
 // one. A chunk follows its command also when the command is refused.
 func (w *wire) bdat(req request) error {
-	d := w.table(policy.Command{Verb: policy.Data})
-	refused := d.Code != 354
+	reply, _ := w.ask(policy.Command{Verb: policy.Data})
+	refused := reply.Code != 354
 	left := req.Chunk
 	until := w.relay.clock.Now().Add(w.relay.limits.Message)
 	if err := w.flush(); err != nil {
@@ -324,8 +390,14 @@ func (w *wire) bdat(req request) error {
 		left -= k
 	}
 	w.sent = w.relay.clock.Now()
+	if w.skipBdat {
+		req.Fixed = policy.Reply{Code: 551, Enhanced: "5.0.0", Text: fmt.Sprintf("Discarded %d bytes after earlier error", req.Chunk)}
+		w.skipBdat = !req.Last
+		return w.local(req)
+	}
 	if refused {
-		return w.answer(req, *d)
+		w.skipBdat = !req.Last
+		return w.answer(req, *w.table(policy.Command{Verb: policy.Data}))
 	}
 	w.inBdat = !req.Last
 	if req.Last {
@@ -340,8 +412,8 @@ func (w *wire) bdat(req request) error {
 // xclient takes a client's claim about its address (Postfix's XCLIENT), where
 // the relay was told to. It is for tests behind loopback, and off by default.
 func (w *wire) xclient(req request) error {
-	if !w.relay.allowXclient {
-		req.Fixed = replyUnknown
+	if !w.relay.allowXclient || req.Verb == verbXforward {
+		req.Fixed = replyNotAuthorized
 		return w.local(req)
 	}
 	for f := range strings.FieldsSeq(req.Arg) {

@@ -128,6 +128,9 @@ func (s *session) Data(r io.Reader) error {
 			d = m.reply()
 		}
 	}
+	if w.inBdat || s.current().Verb == verbBdat {
+		d.Text = strings.Replace(d.Text, "Ok: queued", "Ok: "+strconv.FormatInt(size, 10)+" bytes queued", 1)
+	}
 	w.inBdat = false
 	w.decided = d
 	if d.Code/100 != 2 {

@@ -61,11 +61,13 @@ type wire struct {
 	secret  bool          // the next line answers a SASL challenge
 	data    bool          // the message is coming
 	inBdat  bool
-	greeted bool // go-smtp's own greeting was swallowed
-	helo    bool // go-smtp knows the client
-	queueID string
-	head    []byte // first part of the message, for the store
-	rcpts   []string
+	// skipBdat throws chunks away up to the last one, after an error.
+	skipBdat bool
+	greeted  bool // go-smtp's own greeting was swallowed
+	helo     bool // go-smtp knows the client
+	queueID  string
+	head     []byte // first part of the message, for the store
+	rcpts    []string
 
 	username string // of the login under way
 	badAuth  int
@@ -390,7 +392,7 @@ func (w *wire) derive(req request, code int, line string) *decidedReply {
 	switch {
 	case req.Verb == policy.Auth && code >= 400:
 		// An answer that is base64 and yet no message of the mechanism.
-		return w.table(policy.Command{Verb: policy.Auth, Mechanism: req.Mechanism, Malformed: policy.BadBase64})
+		return w.undecodable(req.Mechanism, req.Initial)
 	case req.Verb == verbBdat && code == 250:
 		return &decidedReply{Reply: policy.Reply{Code: 250, Enhanced: "2.0.0", Text: fmt.Sprintf("Ok: %d bytes", req.Chunk)}}
 	}

@@ -37,6 +37,7 @@ type Server struct {
 	mu      sync.Mutex
 	lis     []net.Listener
 	conns   []*Conn
+	open    int
 }
 
 // New returns a server that gives the n-th connection the n-th script; the last
@@ -93,6 +94,9 @@ func (s *Server) Conns() []*Conn {
 	defer s.mu.Unlock()
 	return append([]*Conn(nil), s.conns...)
 }
+
+// Open counts the connections whose script has not ended.
+func (s *Server) Open() int { s.mu.Lock(); defer s.mu.Unlock(); return s.open }
 
 func (s *Server) prepare() {
 	s.once.Do(func() {
@@ -155,8 +159,14 @@ func (s *Server) Serve(c net.Conn) {
 	rec := &Conn{}
 	s.conns = append(s.conns, rec)
 	script := s.scripts[min(len(s.conns), len(s.scripts))-1]
+	s.open++
 	s.mu.Unlock()
 	s.wg.Go(func() {
+		defer func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.open--
+		}()
 		stop := context.AfterFunc(s.ctx, func() { _ = c.Close() })
 		defer stop()
 		p := &player{server: s, rec: rec, raw: c, conn: c}
