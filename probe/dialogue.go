@@ -211,13 +211,13 @@ func (s *session) group(cs []command, patience time.Duration) []answered {
 		if f == nil {
 			s.w.deadline(time.Now().Add(wait))
 			reply, f = s.w.reply()
-			if f != nil && writeErr != nil {
+			if f != nil && writeErr != nil && f.fault == transcript.FaultTimeout {
 				fault, detail := faultOf(writeErr)
 				f = &flaw{fault: fault, detail: detail}
 			}
 		}
-		if f != nil {
-			lost = f
+		if f != nil && lost == nil {
+			lost = &flaw{fault: f.fault, detail: "no reply, as for the command before"}
 		}
 		out[i].reply = reply
 		out[i].outcome = s.settle(&e, c, reply, f)
