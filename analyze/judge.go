@@ -151,6 +151,9 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 		o.Verdict, o.Confidence = InsufficientEvidence, Possible
 		o.Target = name(j.dialled(it))
 		g.gap = gapDialog
+		if hasNote(c, noteTester) {
+			g.gap = gapTester
+		}
 
 	case j.relay(&it.Reporter) || j.relay(&it.Carrier) || byRelay:
 		g.rung = 6

@@ -345,7 +345,7 @@ func (j *probeJudge) complete(g *sessionJudgement, reached transcript.Stage) {
 		return
 	case envelope && reached.Order() < transcript.StageEnvelope.Order(),
 		stop == transcript.StageData && dataTried(s) && reached != transcript.StageAccepted,
-		j.interrupted(s) && reached.Order() < wanted(stop, sub, needAuth, envelope).Order(),
+		j.interrupted(s),
 		reached.Order() < min(stop.Order(), transcript.StageEHLO.Order()) && !s.Implicit:
 		g.verdict, g.confidence, g.party = InsufficientEvidence, Possible, UnknownParty
 		return
@@ -362,25 +362,11 @@ func (j *probeJudge) complete(g *sessionJudgement, reached transcript.Stage) {
 	}
 }
 
-// wanted is the furthest stage the plan asks of a session.
-func wanted(stop transcript.Stage, sub, auth, envelope bool) transcript.Stage {
-	switch {
-	case envelope:
-		return transcript.StageEnvelope
-	case auth:
-		return transcript.StageAuth
-	case sub && stop.Order() >= transcript.StageTLS.Order():
-		return transcript.StageTLS
-	case stop.Order() >= transcript.StageEHLO.Order():
-		return transcript.StageEHLO
-	}
-	return stop
-}
-
-// interrupted reports whether the run ended before this session was done.
+// interrupted reports whether the run ended before this session was done. A
+// QUIT that was not said is no loss.
 func (j *probeJudge) interrupted(s *transcript.Session) bool {
 	for i := range s.Exchanges {
-		if strings.HasPrefix(s.Exchanges[i].Skipped, interruptedMark) {
+		if e := &s.Exchanges[i]; cancelled(s, i) && !courtesy(e) && !j.unplanned(s, e) {
 			return true
 		}
 	}

@@ -51,8 +51,22 @@ func (j *probeJudge) report() *Report {
 		s.Verdict, s.Stage, s.Party, s.Expected = g.verdict, string(g.stage), g.party, g.expected
 		r.Sessions = append(r.Sessions, s)
 	}
+	if decisive == nil || decisive.verdict == InsufficientEvidence {
+		r.addTest(askAgain(decisive))
+	}
 	r.Verdict = j.summary(r, chosen, decisive)
 	return r
+}
+
+// askAgain is the test that settles a probe that ended too early.
+func askAgain(g *sessionJudgement) NextTest {
+	if g != nil && g.stage == transcript.StageData && g.failure >= 0 {
+		return NextTest{
+			ID: "recipient-mailbox", Who: string(SenderSystem), Cost: "a minute", Separates: []string{},
+			Do: "look into the recipient's mailbox before sending again: the message may have been delivered",
+		}
+	}
+	return NextTest{ID: "repeat-probe", Who: string(SenderSystem), Cost: "minutes", Separates: []string{}, Do: "repeat the probe with a longer --deadline"}
 }
 
 // chosen is the session that stands for each port: the first that got an SMTP
@@ -357,4 +371,3 @@ func tryNext(g *sessionJudgement) string {
 	}
 	return ""
 }
-

@@ -231,6 +231,8 @@ func reanalyze(reports []*Report, in *Input, o Options) *Report {
 		// Its own words say more than what outcomes alone can tell.
 		v := reports[0].Verdict
 		out.Verdict.Headline, out.Verdict.Next = fit(v.Headline), v.Next
+		// A probe that is ready may raise an alarm all the same.
+		out.Verdict.Status = worseStatus(out.Verdict.Status, v.Status)
 	}
 	out.Outcomes = make([]Outcome, len(all))
 	for i := range all {
