@@ -110,3 +110,5 @@ func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) 
 func tlsClient(r *relay.Relay) *tls.Config {
 	return &tls.Config{RootCAs: r.RootCAs(), ServerName: r.ServerName()}
 }
+
+var loopbackAddr = netip.MustParseAddr("127.0.0.1")

@@ -24,6 +24,7 @@ type half struct {
 	buf    []byte
 	eof    bool // the writer closed
 	gone   bool // the reader closed: what is written is lost
+	warned bool // the writer was told once
 	reset  bool // the writer reset the connection
 	rd, wr limit
 }
@@ -79,8 +80,13 @@ func (h *half) write(b []byte) (int, error) {
 			return n, net.ErrClosed
 		case h.wr.expired:
 			return n, os.ErrDeadlineExceeded
-		case h.gone:
+		case h.gone && h.warned:
 			return n, syscall.ECONNRESET
+		case h.gone:
+			// As in TCP, the first write after the peer's close is lost without a
+			// word and only draws the reset that the next one meets.
+			h.warned = true
+			return n + len(b), nil
 		case len(b) == 0:
 			return n, nil
 		}
@@ -99,17 +105,11 @@ func (h *half) write(b []byte) (int, error) {
 func (h *half) expire(l *limit, c Clock, d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	l.serial++
-	if l.stop != nil {
-		close(l.stop)
-		l.stop = nil
-	}
-	if l.expired {
-		l.expired = false
-	}
+	l.cancel()
+	l.expired = false
 	switch {
-	case d < 0:
-		return
+	case d < 0, l == &h.rd && h.gone, l == &h.wr && h.eof:
+		return // none, or that side is closed and nobody waits there any more
 	case d == 0:
 		l.expired = true
 		h.cond.Broadcast()
@@ -132,10 +132,20 @@ func (h *half) expire(l *limit, c Clock, d time.Duration) {
 	}()
 }
 
+// cancel takes the deadline away. Call with the half's lock held.
+func (l *limit) cancel() {
+	l.serial++
+	if l.stop != nil {
+		close(l.stop)
+		l.stop = nil
+	}
+}
+
 func (h *half) closeRead() {
 	h.mu.Lock()
 	h.gone = true
 	h.buf = nil
+	h.rd.cancel()
 	h.cond.Broadcast()
 	h.mu.Unlock()
 }
@@ -143,6 +153,7 @@ func (h *half) closeRead() {
 func (h *half) closeWrite(reset bool) {
 	h.mu.Lock()
 	h.eof = true
+	h.wr.cancel()
 	if reset {
 		h.reset = true
 		h.buf = nil
@@ -189,7 +200,6 @@ func (c *memoryConn) close(reset bool) {
 	c.once.Do(func() {
 		c.out.closeWrite(reset)
 		c.in.closeRead()
-		c.expireIn(-1)
 	})
 }
 

@@ -115,7 +115,7 @@ func Teaser(wait time.Duration) Option {
 	return func(r *Relay) { r.teaser, r.teaserWait = true, wait }
 }
 
-// Region names the stack whose host this relay plays, "us1" or "eu1". An
+// Region names the stack whose host this relay plays, "us1" (the default) or "eu1". An
 // account of the other region is unknown here.
 func Region(region string) Option { return func(r *Relay) { r.region = region } }
 
@@ -189,6 +189,7 @@ func New(account *policy.Account, opts ...Option) *Relay {
 	r := &Relay{
 		account: account,
 		clock:   System,
+		region:  "us1",
 		listen:  map[int]string{PortServer: "127.0.0.1:0", PortAuth: "127.0.0.1:0"},
 		names:   []string{DefaultServerName, policy.DefaultHost, "localhost", "127.0.0.1", "::1"},
 		history: newHistory(), roles: map[int]*role{}, attempts: map[int]int{}, wires: map[*wire]int{},

@@ -25,6 +25,9 @@ func (w *wire) welcome() error {
 	}
 	if w.relay.faulted() {
 		w.foreign()
+		if w.strike(request{Command: policy.Command{Verb: policy.Connect}}) {
+			return errClosed
+		}
 		if w.fault("banner-drop") != nil {
 			w.broke(transcript.FaultClosed, "banner-drop", "the server closed the connection before the greeting")
 			return errClosed
