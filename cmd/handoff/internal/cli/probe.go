@@ -95,7 +95,7 @@ Exit code: 0 ready as intended, 1 a problem, 3 inconclusive.`,
 	fs.SortFlags = false
 	fs.BoolVar(&f.bundled, "bundled", false, "probe the bundled reference relay, in process and on loopback, in place of HOST")
 	fs.StringSliceVar(&scenarios, "scenario", nil, "with --bundled: `NAME` of a fault to show; repeatable ('handoff relay --scenario list')")
-	f.register(fs)
+	f.register(fs, false)
 	fs.StringVar(&transcriptFile, "transcript", "", "save the dialogue, secrets masked, to `FILE`")
 	fs.StringVar(&fromReport, "from-report", "", "take host, port, sender and recipient from a JSON report in `FILE`, '-' for standard input")
 	return cmd
@@ -318,27 +318,37 @@ func resolverAt(address string) (probe.Resolver, error) {
 
 // probeBundled starts the reference relay on loopback and probes it.
 func (p *program) probeBundled(ctx context.Context, f *probeFlags, scenarios []string, transcriptFile, command string) error {
-	d, err := relay.NewDemo(relay.WithClock(relay.System))
+	j, closeRelay, err := p.bundledJob(ctx, f, scenarios)
 	if err != nil {
 		return err
 	}
+	defer closeRelay()
+	return p.runProbe(ctx, j, transcriptFile, command)
+}
+
+// bundledJob starts the reference relay on loopback and makes a probe of it.
+// What the flags leave open comes from the relay's ready account.
+func (p *program) bundledJob(ctx context.Context, f *probeFlags, scenarios []string) (*job, func(), error) {
+	d, err := relay.NewDemo()
+	if err != nil {
+		return nil, nil, err
+	}
 	if err := setScenarios(d.Relay, scenarios); err != nil {
-		return err
+		return nil, nil, err
 	}
 	if err := d.Start(); err != nil {
-		return fail(exitBug, "the bundled relay cannot listen on loopback", "does this machine have 127.0.0.1?")
+		return nil, nil, fail(exitBug, "the bundled relay cannot listen on loopback", "does this machine have 127.0.0.1?")
 	}
-	defer d.Close()
 	f.host = d.ServerName()
 	if len(f.from) == 0 && len(f.to) == 0 {
 		f.from, f.to = []string{d.From}, []string{d.To}
 	}
-	given := f.user != ""
 	j, err := p.job(ctx, f)
 	if err != nil {
-		return err
+		d.Close()
+		return nil, nil, err
 	}
-	if !given {
+	if f.user == "" {
 		j.plan.Credential = probe.NewCredential(j.target.Host, d.Credential.Username, d.Credential.Password)
 	}
 	if len(j.target.Connect) == 0 {
@@ -353,7 +363,7 @@ func (p *program) probeBundled(ctx context.Context, f *probeFlags, scenarios []s
 		j.options.RootCAs = d.RootCAs()
 	}
 	j.note = "the bundled reference relay on loopback"
-	return p.runProbe(ctx, j, transcriptFile, command)
+	return j, d.Close, nil
 }
 
 // firstRun is 'handoff' without a command: the screens where there is a

@@ -59,7 +59,9 @@ type probeFlags struct {
 	retryWait       time.Duration
 }
 
-func (f *probeFlags) register(s *pflag.FlagSet) {
+// register adds the flags. A monitoring plugin has a --timeout of its own, for
+// the whole run.
+func (f *probeFlags) register(s *pflag.FlagSet, plugin bool) {
 	s.SortFlags = false
 	s.IntSliceVar(&f.ports, "ports", []int{25, 587}, "`PORTS` to probe side by side; 465 speaks TLS at once")
 	s.StringVar(&f.intent, "intent", "auth", "how the mail is meant to go: auth (587), server (25) or both")
@@ -82,8 +84,12 @@ func (f *probeFlags) register(s *pflag.FlagSet) {
 	s.BoolVar(&f.insecureTLS, "insecure-tls", false, "record a certificate fault and go on, without AUTH")
 	s.BoolVar(&f.allowUntrusted, "allow-auth-over-untrusted", false, "with --insecure-tls: send the credential all the same (dangerous)")
 	s.StringVar(&f.resolver, "resolver", "", "`HOST:PORT` of a name server to ask in place of the system's")
-	s.DurationVar(&f.timeout, "timeout", 30*time.Second, "patience with one step")
-	s.DurationVar(&f.deadline, "deadline", 2*time.Minute, "patience with the whole run")
+	if plugin {
+		s.DurationVar(&f.timeout, "step-timeout", 30*time.Second, "patience with one step")
+	} else {
+		s.DurationVar(&f.timeout, "timeout", 30*time.Second, "patience with one step")
+		s.DurationVar(&f.deadline, "deadline", 2*time.Minute, "patience with the whole run")
+	}
 	s.BoolVarP(&f.only4, "ipv4", "4", false, "IPv4 only")
 	s.BoolVarP(&f.only6, "ipv6", "6", false, "IPv6 only")
 	s.StringVar(&f.source, "source", "", "local `ADDRESS` to connect from")
@@ -309,7 +315,7 @@ func checkHost(host string) error {
 	if _, err := netip.ParseAddr(bare); err == nil {
 		return nil
 	}
-	if h, port, err := net.SplitHostPort(host); err == nil && h != "" {
+	if h, port, err := net.SplitHostPort(host); err == nil && h != "" && port != "" && strings.Trim(port, "0123456789") == "" {
 		return usage(fmt.Sprintf("%q is a host and a port", host), fmt.Sprintf("write 'handoff probe %s --ports %s'", h, port))
 	}
 	if strings.Contains(host, "://") || strings.ContainsAny(host, "/@ \t\r\n\x00<>'\"") || host == "" || len(host) > 253 {

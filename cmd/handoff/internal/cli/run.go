@@ -58,7 +58,7 @@ func (p *program) main(ctx context.Context, args []string) (code int) {
 			code = exitBug
 			if monitoring {
 				fmt.Fprintln(p.stdout, "SMTP UNKNOWN - internal fault of the check itself, see its standard error")
-				code = unknown
+				code = stateUnknown
 			}
 		}
 	}()
@@ -79,7 +79,7 @@ func (p *program) main(ctx context.Context, args []string) (code int) {
 		err = interrupted()
 	}
 	if monitoring {
-		return p.concludeCheck(err)
+		return p.concludeCheck(cmd, err)
 	}
 	return conclude(err, p.started, name, p.stderr)
 }
@@ -120,7 +120,7 @@ the bundled reference relay and prints the answer as plain text.`,
 	p.flags.register(root.PersistentFlags())
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return p.prepare(cmd) }
 	root.AddCommand(
-		p.probeCommand(), p.relayCommand(), p.completionCommand(), p.manCommand(), p.versionCommand(),
+		p.probeCommand(), p.analyzeCommand(), p.checkCommand(), p.relayCommand(), p.completionCommand(), p.manCommand(), p.versionCommand(),
 	)
 	return root
 }

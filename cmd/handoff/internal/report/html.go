@@ -21,14 +21,14 @@ var pages = sync.OnceValue(func() *template.Template {
 		"show":     show,
 		"showList": showList,
 		"took":     took,
-		"cells":    cells,
+		"cells":    Cells,
 		"reply":    replyLine,
 		"unstated": func(s string) string { return orUnstated(s, "not stated") },
 		"hasReply": func(r analyze.Reply) bool { return r.Code != 0 || r.Enhanced != "" || r.Text != "" },
 		"evidence": func(e []analyze.Evidence, l Lines) []snippet { s, _ := snippets(e, l); return s },
 		"left":     func(e []analyze.Evidence, l Lines) int { _, n := snippets(e, l); return n },
 		"stages":   func() []string { return stages[:7] },
-		"seven":    func(c []cell) []cell { return c[:7] },
+		"seven":    func(c []Cell) []Cell { return c[:7] },
 		"quote":    func(e []analyze.Evidence, l Lines) quoteList { return quoteList{e, l} },
 	}).Parse(page))
 })

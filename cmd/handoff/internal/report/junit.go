@@ -74,7 +74,7 @@ func (j *junitWriter) Write(r *analyze.Report, lines Lines) error {
 		x := &r.Sessions[i]
 		var ms float64
 		var steps []string
-		for _, c := range cells(x) {
+		for _, c := range Cells(x) {
 			ms += c.TookMS
 			steps = append(steps, c.Stage+" "+c.Status)
 		}

@@ -122,7 +122,7 @@ func mdSessions(p func(string, ...any), r *analyze.Report) {
 	for i := range r.Sessions {
 		s := &r.Sessions[i]
 		p("| %d %s|", s.Port, mdCell(s.Address))
-		for _, c := range cells(s)[:7] {
+		for _, c := range Cells(s)[:7] {
 			text := c.Status
 			switch {
 			case c.Status == "ok":

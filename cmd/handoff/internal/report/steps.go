@@ -10,20 +10,20 @@ import (
 // stages are the columns of a step table in the order of the road.
 var stages = []string{"resolve", "connect", "greet", "ehlo", "tls", "auth", "envelope", "data"}
 
-// cell is what a stage of a session came to.
-type cell struct {
+// Cell is what a stage of a session came to.
+type Cell struct {
 	Stage  string
 	Status string  // ok refused deferred failed skipped; "not tried" when no step says anything
 	TookMS float64 // first command out to last reply in; pipelined steps count once
 	Step   *analyze.Step
 }
 
-// cells sums the steps of a session up per stage. The first step of a stage
+// Cells sums the steps of a session up per stage. The first step of a stage
 // that is not ok decides its word. The data stage shows only where it was met.
-func cells(s *analyze.Session) []cell {
-	out := make([]cell, 0, len(stages))
+func Cells(s *analyze.Session) []Cell {
+	out := make([]Cell, 0, len(stages))
 	for _, stage := range stages {
-		c := cell{Stage: stage, Status: "not tried"}
+		c := Cell{Stage: stage, Status: "not tried"}
 		var begin, end float64
 		open := false
 		for i := range s.Steps {

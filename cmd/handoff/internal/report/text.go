@@ -109,7 +109,7 @@ func (t *textWriter) sessions(r *analyze.Report) {
 	}
 	heads := make([]string, len(r.Sessions))
 	rows := make([][]string, len(r.Sessions))
-	colours := make([][]cell, len(r.Sessions))
+	colours := make([][]Cell, len(r.Sessions))
 	var widths []int
 	headWidth := 0
 	for i := range r.Sessions {
@@ -119,7 +119,7 @@ func (t *textWriter) sessions(r *analyze.Report) {
 			heads[i] += " " + show(s.Address)
 		}
 		headWidth = max(headWidth, columns(heads[i]))
-		for j, c := range cells(s) {
+		for j, c := range Cells(s) {
 			text := c.Stage + " " + c.Status
 			if c.Status != "skipped" {
 				if d := took(c.TookMS); d != "" {
