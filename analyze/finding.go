@@ -1,6 +1,10 @@
 package analyze
 
 import (
+	"strings"
+	"sync"
+
+	"github.com/smtp-handoff/handoff/analyze/causes"
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
 
@@ -33,182 +37,127 @@ const (
 	findingQueueExpired  = "queue-expired"
 	findingSecretMasked  = "secret-masked"
 	findingCharset       = "charset-unknown"
+	findingUnreadable    = "unreadable-input"
 )
 
-// findingDefs says what each finding means. Titles stay under 73 characters;
-// the sources are the support article (A1–A20), its official pages, or RFCs.
-var findingDefs = [...]Finding{
-	{
-		ID: findingRelayDenied, Severity: Error, Title: "the relay refuses to relay",
-		Why:    "SMTP AUTH is served on port 587 only; port 25 relays for registered sending servers; the sender has to be known on both",
-		Fix:    []Fix{{RelayConfig, "send on port 587 with STARTTLS and AUTH, and have the sender and its domain registered and active", ""}},
-		Not:    []string{"the service's message log does not list this refusal"},
-		Source: "article A12, A13, A15, A16",
-	},
-	{
-		ID: findingForeignDenied, Severity: Warning, Title: "relaying was denied by a host that is not the relay",
-		Why:    "these words belong to every Postfix, and Microsoft has its own; they say nothing about the relay's port or sender checks",
-		Fix:    []Fix{{SenderSystem, "route the mail to the relay; it never went there", ""}},
-		Not:    []string{"changing the port or the credential of the relay"},
-		Source: "article A8",
-	},
-	{
-		ID: findingOpenRelay, Severity: Error, Title: "port 25 takes mail to outside recipients without AUTH",
-		Why:    "whoever reaches the relay from this address can send in your name: the address is among the Sending Servers, or the relay is open",
-		Fix:    []Fix{{RelayConfig, "take this address out of Sending Servers, or force SMTP AUTH for the domain", ""}},
-		Source: "article A10, A11, A13",
-	},
-	{
-		ID: findingSharedIP, Severity: Warning, Title: "the relay accepts by address alone",
-		Why:    "every machine behind the same outbound address can send in your name without a password",
-		Fix:    []Fix{{RelayConfig, "use AUTH only: force it and empty Sending Servers, if others share the address", ""}},
-		Source: "article A11",
-	},
-	{
-		ID: findingAuthAccepted, Severity: Info, Title: "the credential is accepted",
-		Why:    "235 is the only success of AUTH; password, age and account are right",
-		Not:    []string{"making a new credential"},
-		Source: "RFC 4954 section 6",
-	},
-	{
-		ID: findingAuthVanished, Severity: Error, Title: "AUTH is not offered inside TLS",
-		Why:    "on port 587 the service offers AUTH after STARTTLS; without it nobody can log in there",
-		Fix:    []Fix{{SenderSystem, "check that host and port are the relay's, then look for a proxy that ends TLS on the way", ""}},
-		Source: "article A12, A18",
-	},
-	{
-		ID: findingMechanism, Severity: Error, Title: "no AUTH mechanism in common",
-		Why:    "the relay offers mechanisms that the client did not want to use",
-		Fix:    []Fix{{SenderSystem, "allow PLAIN or LOGIN inside TLS", ""}},
-		Source: "RFC 4954 section 4",
-	},
-	{
-		ID: findingAuthInClear, Severity: Warning, Title: "AUTH is offered before TLS",
-		Why:    "a client that takes the offer sends the password in clear; the service asks for STARTTLS first",
-		Fix:    []Fix{{SenderSystem, "require STARTTLS in every client", ""}},
-		Source: "article A18; RFC 4954 section 4",
-	},
-	{
-		ID: findingNoStartTLS, Severity: Error, Title: "STARTTLS is not offered",
-		Why:    "the service offers it on both ports; when it is missing, something on the way took it out",
-		Fix:    []Fix{{Network, "exempt the relay from SMTP inspection, or send another way", ""}},
-		Source: "article A18; RFC 3207",
-	},
-	{
-		ID: findingInjection, Severity: Error, Title: "bytes in clear came behind the answer to STARTTLS",
-		Why:    "they would count as said inside TLS; somebody on the way, or a broken server, put them there",
-		Fix:    []Fix{{Network, "find out who stands between you and the relay before any password goes this way", ""}},
-		Source: "RFC 3207 section 5; CVE-2011-0411",
-	},
-	{
-		ID: findingInspection, Severity: Error, Title: "a firewall rewrites the SMTP dialogue",
-		Why:    "a greeting of stars or keywords of X are the marks of SMTP inspection, which takes STARTTLS and AUTH away",
-		Fix:    []Fix{{Network, "switch SMTP inspection off for the relay", ""}},
-		Source: "RFC 5321 section 4.2",
-	},
-	{
-		ID: findingCertSoon, Severity: Warning, Title: "a certificate of the relay's chain expires soon",
-		Why:    "clients that check certificates stop sending on that day",
-		Fix:    []Fix{{RelayPlatform, "renew the certificate; watch it with handoff check", ""}},
-		Source: "RFC 5280 section 4.1.2.5",
-	},
-	{
-		ID: findingCertProblem, Severity: Error, Title: "the certificate does not prove the relay",
-		Why:    "a password must not go to a server that cannot prove its name",
-		Fix:    []Fix{{SenderSystem, "check the own clock and the dialled name, then look for interception", ""}},
-		Source: "RFC 8314 section 3; RFC 9525",
-	},
-	{
-		ID: findingSlow, Severity: Warning, Title: "the relay answers slowly",
-		Why:    "a client with less patience gives up before the reply",
-		Fix:    []Fix{{SenderSystem, "give the client longer time-outs", ""}},
-		Source: "RFC 5321 section 4.5.3.2",
-	},
-	{
-		ID: findingBanner, Severity: Info, Title: "the greeting names another host",
-		Why:    "a name in a greeting is a claim; the certificate and the dialled name are what counts",
-		Source: "RFC 5321 section 4.2",
-	},
-	{
-		ID: findingWrongHost, Severity: Error, Title: "another mail server answers under the relay's name",
-		Why:    "its greeting names somebody else and no certificate proves the relay",
-		Fix:    []Fix{{SenderSystem, "point the connector or relayhost to the relay; look for a local server or a proxy that answers in its place", ""}},
-		Source: "article A8",
-	},
-	{
-		ID: findingHELOOnly, Severity: Warning, Title: "EHLO is refused, only HELO works",
-		Why:    "without EHLO there is neither STARTTLS nor AUTH",
-		Fix:    []Fix{{Network, "look for an SMTP proxy on the way", ""}},
-		Source: "RFC 5321 section 3.2",
-	},
-	{
-		ID: findingProtocol, Severity: Warning, Title: "the server breaks a rule of SMTP",
-		Why:    "what it said cannot be a valid reply at this place, so it counts as none",
-		Fix:    []Fix{{Network, "look for a proxy on the way, then report it", ""}},
-		Source: "RFC 5321 section 4.2",
-	},
-	{
-		ID: findingLimit, Severity: Warning, Title: "a limit was reached, the reading is partial",
-		Why:    "what lies beyond the limit was not read",
-		Source: "handoff's own limits",
-	},
-	{
-		ID: findingAddresses, Severity: Warning, Title: "the addresses of the relay answer differently",
-		Why:    "a client that picks the other address sees another result",
-		Fix:    []Fix{{Network, "look at the addresses one by one", ""}},
-		Source: "RFC 5321 section 5.1",
-	},
-	{
-		ID: findingPort25Closed, Severity: Info, Expected: true, Title: "port 25 cannot be reached from here",
-		Why:    "many providers close port 25 outward; SMTP AUTH does not need it",
-		Source: "article A12",
-	},
-	{
-		ID: findingPartial, Severity: Warning, Title: "the run ended before it was done",
-		Why:    "the deadline or an interrupt came first; what is known is kept",
-		Source: "handoff's own limits",
-	},
-	{
-		ID: findingLookalike, Severity: Warning, Title: "a host looks like the relay and is not",
-		Why:    "only the last labels of a name count",
-		Fix:    []Fix{{SenderSystem, "compare the configured name with the published one, letter by letter", ""}},
-		Source: "article A6",
-	},
-	{
-		ID: findingQueueExpired, Severity: Info, Title: "the sender's queue gave up; the relay's last answer is the cause",
-		Why:    "an expiry is never the cause: the last real answer before it is",
-		Source: "RFC 5321 section 4.5.4.1",
-	},
-	{
-		ID: findingSecretMasked, Severity: Info, Title: "a secret in the text was masked",
-		Why:    "a password that was pasted somewhere should not be used any more",
-		Fix:    []Fix{{SenderSystem, "make a new credential and delete this one", ""}},
-		Source: "article A5",
-	},
-	{
-		ID: findingCharset, Severity: Info, Title: "an unknown character set was read as Latin-1",
-		Why:    "letters beyond ASCII may be wrong; codes and hosts are not",
-		Source: "RFC 2046 section 4.1.2",
-	},
+// judgeFindings are the findings that the judge itself makes. Most have a page
+// among the findings; those that are causes too have theirs there, and their
+// severity here.
+var judgeFindings = [...]struct {
+	id       string
+	severity Severity // of a page that states none
+	expected bool
+}{
+	{findingRelayDenied, Error, false},
+	{findingForeignDenied, Warning, false},
+	{findingOpenRelay, Error, false},
+	{findingSharedIP, Warning, false},
+	{findingAuthAccepted, Info, false},
+	{findingAuthVanished, Error, false},
+	{findingMechanism, Error, false},
+	{findingAuthInClear, Warning, false},
+	{findingNoStartTLS, Error, false},
+	{findingInjection, Error, false},
+	{findingInspection, Error, false},
+	{findingCertSoon, Warning, false},
+	{findingCertProblem, Error, false},
+	{findingSlow, Warning, false},
+	{findingBanner, Info, false},
+	{findingWrongHost, Error, false},
+	{findingHELOOnly, Warning, false},
+	{findingProtocol, Warning, false},
+	{findingLimit, Warning, false},
+	{findingAddresses, Warning, false},
+	{findingPort25Closed, Info, true},
+	{findingPartial, Warning, false},
+	{findingLookalike, Warning, false},
+	{findingQueueExpired, Info, false},
+	{findingSecretMasked, Info, false},
+	{findingCharset, Info, false},
+	{findingUnreadable, Warning, false},
 }
 
-// FindingDefs are the findings the judge can make, with the words they carry,
-// in a fixed order. The slice is the caller's.
-func FindingDefs() []Finding {
-	return append([]Finding(nil), findingDefs[:]...)
+// findingPages are the findings with the words of their pages, by id: a page is
+// written once and read by reports and by "handoff explain".
+var findingPages = sync.OnceValue(func() map[string]Finding {
+	m := map[string]Finding{}
+	for _, d := range causes.Findings() {
+		m[d.ID] = fromPage(&d)
+	}
+	for _, j := range judgeFindings {
+		f, ok := m[j.id]
+		if !ok {
+			d, _ := causes.Page(j.id)
+			f = fromPage(&d)
+			f.ID = j.id
+		}
+		if f.Severity == "" {
+			f.Severity = j.severity
+		}
+		f.Expected = j.expected
+		m[j.id] = f
+	}
+	return m
+})
+
+func fromPage(d *causes.Doc) Finding {
+	f := Finding{ID: d.ID, Severity: Severity(d.Severity), Title: d.Title, Not: d.Not, Source: sourceOf(d.Sources), Fix: []Fix{}}
+	first, _, _ := strings.Cut(d.Means, "\n\n")
+	f.Why = strings.Join(strings.Fields(first), " ")
+	for _, x := range d.Fix {
+		f.Fix = append(f.Fix, Fix{Who: Party(x.Who), Text: x.Text})
+	}
+	return f
 }
 
-// finding makes a finding of a definition. An id without one (a note of a
-// reader that is newer than this table) is an info of its own words.
+// sourceOf names the sources of a page: statements of the support article by
+// their numbers, other pages by their keys.
+func sourceOf(keys []string) string {
+	var b strings.Builder
+	article := false
+	for _, k := range keys {
+		if b.Len() > 0 {
+			b.WriteString(", ")
+		}
+		if len(k) > 1 && k[0] == 'A' && k[1] >= '0' && k[1] <= '9' {
+			if !article {
+				b.WriteString("article ")
+				article = true
+			}
+		}
+		b.WriteString(k)
+	}
+	return b.String()
+}
+
+// FindingOf is the finding of an id with the words of its page, for those who
+// make findings of their own (names, passwords). It reports false when no page
+// has that id; the finding then has nothing but the id.
+func FindingOf(id string, evidence []Evidence) (Finding, bool) {
+	f, ok := findingPages()[id]
+	if !ok {
+		f = Finding{ID: id, Severity: Info, Title: cutRunes(id, maxTitle), Fix: []Fix{}, Source: "handoff"}
+	}
+	if evidence == nil {
+		evidence = []Evidence{}
+	}
+	f.Evidence = evidence
+	return f, ok
+}
+
 func finding(id string, evidence []Evidence) Finding {
-	for i := range findingDefs {
-		if findingDefs[i].ID == id {
-			f := findingDefs[i]
-			f.Evidence = evidence
-			return f
+	f, _ := FindingOf(id, evidence)
+	return f
+}
+
+// known reports whether the judge makes this finding itself.
+func known(id string) bool {
+	for i := range judgeFindings {
+		if judgeFindings[i].id == id {
+			return true
 		}
 	}
-	return Finding{ID: id, Severity: Info, Title: cutRunes(id, maxTitle), Evidence: evidence, Source: "handoff"}
+	return false
 }
 
 // maxTitle is the length of a finding's title.

@@ -157,10 +157,10 @@ func TestReportsFitTheSchema(t *testing.T) {
 
 func sampleReports(t *testing.T) []*Report {
 	t.Helper()
-	ready := dialogue(t, 587, with(sender, "+envelope RCPT TO:<desk@partner.example> => 250 2.1.5 Ok", bye)...)
-	denied := dialogue(t, 25, with(tlsOn, "+envelope MAIL FROM:<a@firma.example> => 250 2.1.0 Ok", "+envelope RCPT TO:<desk@partner.example> => 554 5.7.1 <desk@partner.example>: Relay access denied", bye)...)
-	closed := dialogue(t, 25, "resolve ", "connect !timeout")
-	badCert := dialogue(t, 587, with(opened, "tls STARTTLS => 220 2.0.0 Ready", "tls !certificate")...)
+	ready := recorded(t, 587, with(sender, "+envelope RCPT TO:<desk@partner.example> => 250 2.1.5 Ok", bye)...)
+	denied := recorded(t, 25, with(tlsOn, "+envelope MAIL FROM:<a@firma.example> => 250 2.1.0 Ok", "+envelope RCPT TO:<desk@partner.example> => 554 5.7.1 <desk@partner.example>: Relay access denied", bye)...)
+	closed := recorded(t, 25, "resolve ", "connect !timeout")
+	badCert := recorded(t, 587, with(opened, "tls STARTTLS => 220 2.0.0 Ready", "tls !certificate")...)
 	var out []*Report
 	for _, p := range []Probe{
 		{Target: smartHost, Planned: full, Sessions: []transcript.Session{denied, ready}},

@@ -36,7 +36,7 @@ func step(t *testing.T, s string) transcript.Exchange {
 	return e
 }
 
-func dialogue(t *testing.T, port int, steps ...string) transcript.Session {
+func recorded(t *testing.T, port int, steps ...string) transcript.Session {
 	t.Helper()
 	s := transcript.Session{Source: "probe", Server: smartHost, Port: port, Address: "192.0.2.10"}
 	for _, line := range steps {
@@ -154,7 +154,7 @@ func TestSessionVerdicts(t *testing.T) {
 			if tt.port == 25 {
 				intent = IntentServer
 			}
-			p := Probe{Target: smartHost, Intent: intent, Sessions: []transcript.Session{dialogue(t, tt.port, tt.steps...)}, Planned: tt.plan, Partial: tt.partial}
+			p := Probe{Target: smartHost, Intent: intent, Sessions: []transcript.Session{recorded(t, tt.port, tt.steps...)}, Planned: tt.plan, Partial: tt.partial}
 			r := JudgeProbe(p, Options{})
 			s := r.Sessions[0]
 			if s.Verdict != tt.verdict || s.Stage != string(tt.stage) || s.Party != tt.party {
@@ -269,10 +269,10 @@ func TestProbeHeadlines(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			p := Probe{Target: smartHost, Intent: tt.intent, Planned: tt.plan}
 			if tt.on25 != nil {
-				p.Sessions = append(p.Sessions, dialogue(t, 25, tt.on25...))
+				p.Sessions = append(p.Sessions, recorded(t, 25, tt.on25...))
 			}
 			if tt.on587 != nil {
-				p.Sessions = append(p.Sessions, dialogue(t, 587, tt.on587...))
+				p.Sessions = append(p.Sessions, recorded(t, 587, tt.on587...))
 			}
 			r := JudgeProbe(p, Options{})
 			if r.Verdict.Code != tt.code || r.Verdict.Status != tt.status || r.Verdict.Headline != tt.headline {
@@ -299,7 +299,7 @@ func TestProbeHeadlines(t *testing.T) {
 func TestCertificateExpiresSoon(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for days, want := range map[int]bool{3: true, 13: true, 15: false, 200: false} {
-		s := dialogue(t, 587, tlsUp...)
+		s := recorded(t, 587, tlsUp...)
 		s.TLS.NotAfter = now.AddDate(0, 0, days)
 		r := JudgeProbe(Probe{Target: smartHost, Sessions: []transcript.Session{s}}, Options{Now: now})
 		got := false

@@ -142,16 +142,6 @@ func probeOf(r *Report) (p Probe, truncated bool) {
 	return p, truncated
 }
 
-// known reports whether the judge makes this finding itself.
-func known(id string) bool {
-	for i := range findingDefs {
-		if findingDefs[i].ID == id {
-			return true
-		}
-	}
-	return false
-}
-
 // rejudge judges a probe's report again. The answer is an analysis whose one
 // outcome is the deciding session's.
 func rejudge(r *Report, in *Input, o Options) *Report {
