@@ -6,62 +6,52 @@ import (
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
 
-// TranscriptLines is a session as the evidence of a probe counts its lines:
-// line 1 is the first. "C: " stands before what the client sent, "S: " before
-// what the server said, "*  " before what happened below or beside SMTP.
-// The words of others are as they came: escape them before showing.
+// TranscriptLines is a session as the evidence of a probe counts its lines: the
+// lines of its text form, transcript.Format without times. Line 1 is the first.
 func TranscriptLines(s *transcript.Session) []string {
-	lines, _ := transcriptLines(s, -1)
-	return lines
+	text := string(transcript.AppendFormat(nil, s, transcript.FormatOptions{}))
+	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 }
 
-// transcriptLines gives the lines and the number of the last line of exchange
-// at: the end of its reply, or its fault.
-func transcriptLines(s *transcript.Session, at int) (lines []string, number int) {
-	for i := range s.Exchanges {
-		e := &s.Exchanges[i]
-		if e.Command != "" && e.Skipped == "" {
-			lines = append(lines, "C: "+e.Command)
-		}
-		for _, l := range e.Reply.Lines {
-			lines = append(lines, "S: "+l)
-		}
-		switch {
-		case e.Skipped != "":
-			lines = append(lines, "*  "+stepName(e)+" not tried: "+e.Skipped)
-		case e.Fault != transcript.FaultNone:
-			l := "*  " + stepName(e) + " " + string(e.Fault)
-			if e.Detail != "" {
-				l += ": " + e.Detail
-			}
-			lines = append(lines, l)
-		case e.Command == "" && len(e.Reply.Lines) == 0:
-			lines = append(lines, "*  "+stepName(e)+" ok")
-		}
-		if i == at {
-			number = len(lines)
-		}
-	}
-	return lines, number
-}
+// Marks of the text form: what the server said, and what went wrong. Text
+// begins in the fifth column.
+const (
+	markSaid  = "<"
+	markFault = "***"
+	markWidth = 4
+)
 
-func stepName(e *transcript.Exchange) string {
-	if v := transcript.Verb(e.Command); v != "" && v != "." {
-		return v
-	}
-	return string(e.Stage)
-}
-
-// reply is the answer to exchange i as evidence: its last line, or the line
-// that tells of the fault.
+// reply is the answer to exchange i as evidence: the last line of its reply, or
+// the line that tells of its fault.
 func (j *probeJudge) reply(s *transcript.Session, i int) []Evidence {
-	lines, n := transcriptLines(s, i)
-	if n == 0 {
-		return []Evidence{}
+	// Every line of a reply and every fault has one line of its own, so the
+	// line is found by counting.
+	mark, n := markSaid, 0
+	if len(s.Exchanges[i].Reply.Lines) == 0 {
+		mark = markFault
 	}
-	quote := strings.TrimPrefix(strings.TrimPrefix(lines[n-1], "S: "), "*  ")
-	if quote == "" {
-		return []Evidence{}
+	for k := 0; k <= i; k++ {
+		switch e := &s.Exchanges[k]; {
+		case mark == markSaid:
+			n += len(e.Reply.Lines)
+		case e.Fault != transcript.FaultNone:
+			n++
+		}
 	}
-	return []Evidence{{Line: n, Column: 4, Quote: cutRunes(quote, maxQuote), Role: roleReply, Port: s.Port}}
+	if mark == markFault && s.Exchanges[i].Fault == transcript.FaultNone {
+		return []Evidence{} // nothing was said and nothing failed
+	}
+	for at, line := range TranscriptLines(s) {
+		if !strings.HasPrefix(line, mark) {
+			continue
+		}
+		if n--; n > 0 {
+			continue
+		}
+		if len(line) <= markWidth {
+			break
+		}
+		return []Evidence{{Line: at + 1, Column: markWidth + 1, Quote: cutRunes(line[markWidth:], maxQuote), Role: roleReply, Port: s.Port}}
+	}
+	return []Evidence{}
 }
