@@ -139,6 +139,7 @@ func (w *wire) spoilHandshake() (stop bool) {
 		return false
 	case w.fault("tls-garbage") != nil:
 		_ = w.flush()
+		w.hello()
 		w.out = append(w.out, "500 5.5.2 Error: command not recognized\r\n"...)
 		_ = w.flush()
 		w.broke(transcript.FaultTLS, "tls-garbage", "the server sent plaintext in place of the handshake")
@@ -162,7 +163,7 @@ func (w *wire) spoilHandshake() (stop bool) {
 	return true
 }
 
-// hello waits for the client's first bytes after STARTTLS, so that a reset
+// hello waits for the client's first bytes after STARTTLS, so that what comes
 // meets a handshake that has begun.
 func (w *wire) hello() { _ = w.fill(w.relay.clock.Now().Add(w.relay.limits.Handshake)) }
 
