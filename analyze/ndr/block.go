@@ -1,6 +1,11 @@
 package ndr
 
-import "github.com/smtp-handoff/handoff/analyze/transcript"
+import (
+	"bytes"
+	"slices"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+)
 
 // Options shape a reading. The zero value is usable.
 type Options struct {
@@ -18,12 +23,17 @@ func Read(input []byte) []Case { return Options{}.Read(input) }
 
 // Read is the function Read under these options.
 func (o Options) Read(input []byte) []Case {
-	doc := Prepare(input)
+	relays := relayDomains(o.RelayDomains)
+	doc := prepare(input, relays)
 	var cases []Case
 	for _, b := range doc.blocks(o) {
-		cases = append(cases, b.read()...)
+		read := b.read()
+		for i := range read {
+			b.addMentions(&read[i], relays)
+		}
+		cases = append(cases, read...)
 	}
-	return doc.finish(cases)
+	return doc.finish(dedupe(cases))
 }
 
 // family is a kind of report, log or dialogue and its reader.
@@ -68,10 +78,12 @@ const (
 type Block struct {
 	Doc         *Document
 	First, Last int
-	// Mail is the header of the mail the block is the body of; nil when the
-	// block is a bare text.
-	Mail    *mail
-	options Options
+
+	mail     *mailRange  // the mail the block is the body of; nil: a bare text
+	marks    []mark      // of the report tables, in order
+	returned []lineRange // headers of returned messages, as MIME has them
+	options  Options
+	inside   []*Block // reports in the mails that this one brings back: for when it names nobody itself
 }
 
 // Start is the offset of the block in Doc.Text.
@@ -83,6 +95,30 @@ func (b *Block) End() int { return b.Doc.LineStart(b.Last) }
 // Text is the block's part of Doc.Text.
 func (b *Block) Text() []byte { return b.Doc.Text[b.Start():b.End():b.End()] }
 
+// InMail reports whether the block is the body of a mail with a header.
+func (b *Block) InMail() bool { return b.mail != nil }
+
+// Header is the unfolded value of a header field of the block's mail, given in
+// lower case; nil when it has none.
+func (b *Block) Header(name string) []byte {
+	if b.mail == nil {
+		return nil
+	}
+	text := b.Doc.Text[b.mail.start:b.mail.body]
+	for at := 0; at < len(text); {
+		end, next := lineOf(text, at, len(text))
+		if foldPrefix(text[at:end], name) && at+len(name) < end && text[at+len(name)] == ':' {
+			for next < len(text) && (text[next] == ' ' || text[next] == '\t') {
+				end, next = lineOf(text, next, len(text))
+			}
+			f := b.Doc.flow(b.mail.start+at+len(name)+1, b.mail.start+end)
+			return f.text
+		}
+		at = next
+	}
+	return nil
+}
+
 // mention makes a Mention of Doc.Text[start:end].
 func (b *Block) mention(role Role, h host, start, end int) Mention {
 	return Mention{Host: h.name, Address: h.address, Port: h.port, Role: role, Span: b.Doc.Span(start, end)}
@@ -91,27 +127,295 @@ func (b *Block) mention(role Role, h host, start, end int) Mention {
 // span is the place of Doc.Text[start:end] in the input.
 func (b *Block) span(start, end int) transcript.Span { return b.Doc.Span(start, end) }
 
-// mail is the header of a mail, as far as readers want it.
-type mail struct {
-	start, end int // in Doc.Text
+// has reports whether a phrase of the tables stands in the block.
+func (b *Block) has(signs ...sign) bool {
+	for i := range b.marks {
+		for _, s := range signs {
+			if b.marks[i].sign == s {
+				return true
+			}
+		}
+	}
+	return false
 }
 
-// blocks splits the document.
+// isReport reports whether the block's mail says that it is such a report.
+func (b *Block) isReport(kind reportType) bool { return b.mail != nil && b.mail.report == kind }
+
+// blocks splits the document: mails of an mbox, forwarded mails, and what
+// people paste one below the other.
 func (d *Document) blocks(o Options) []*Block {
 	if d.NumLines() == 0 {
 		return nil
 	}
-	return []*Block{{Doc: d, First: 0, Last: d.NumLines(), options: o}}
+	if len(d.mails) == 0 {
+		whole := &Block{Doc: d, First: 0, Last: d.NumLines(), options: o}
+		whole.marks = d.scan(make([]mark, 0, 32), 0, whole.Last)
+		return whole.split()
+	}
+	var blocks []*Block
+	for i := 0; i < len(d.mails); {
+		j := i + 1
+		for j < len(d.mails) && d.mails[j].depth > d.mails[i].depth {
+			j++
+		}
+		blocks = append(blocks, d.mailBlocks(i, j, o, len(d.mails) > j || i > 0)...)
+		i = j
+	}
+	return blocks
 }
 
-// read asks the families, the surest first.
+// mailBlocks are the blocks of a mail, with the mails inside it: d.mails[i:j].
+func (d *Document) mailBlocks(i, j int, o Options, several bool) []*Block {
+	m := &d.mails[i]
+	b := &Block{Doc: d, First: d.lineFrom(m.body), Last: d.lineFrom(m.end), mail: m, options: o}
+	b.marks = make([]mark, 0, 32)
+	// X-Failed-Recipients is the one field of a report's own header that counts.
+	for k := d.lineFrom(m.start); k < b.First; k++ {
+		if l := d.Line(k); len(l) > 20 && l[0]|0x20 == 'x' && foldPrefix(l, "x-failed-recipients:") {
+			b.marks = append(b.marks, mark{line: int32(k), at: int32(d.LineStart(k) + 20), sign: fieldFailedRecipients})
+		}
+	}
+	at := b.First
+	var inner [][2]int // mails that are not brought back by a report
+	for k := i + 1; k < j; {
+		n := &d.mails[k]
+		e := k + 1
+		for e < j && d.mails[e].depth > n.depth {
+			e++
+		}
+		first, last := d.lineFrom(n.start), d.lineFrom(n.end)
+		b.marks = d.scan(b.marks, at, first)
+		at = max(at, last)
+		if n.returned {
+			b.returned = append(b.returned, lineRange{first, d.lineFrom(n.body)})
+		} else {
+			inner = append(inner, [2]int{k, e})
+		}
+		k = e
+	}
+	b.marks = d.scan(b.marks, at, b.Last)
+	if len(inner) == 0 {
+		if several || m.report == reportStatus {
+			return []*Block{b}
+		}
+		return b.split()
+	}
+	if b.reports() {
+		// The report of this mail is the outcome; what it carries is context.
+		for _, k := range inner {
+			n := &d.mails[k[0]]
+			b.returned = append(b.returned, lineRange{d.lineFrom(n.start), d.lineFrom(n.body)})
+			if n.report == reportStatus {
+				b.inside = append(b.inside, d.mailBlocks(k[0], k[1], o, true)...)
+			}
+		}
+		return []*Block{b}
+	}
+	blocks := []*Block{b}
+	b.Last = d.lineFrom(d.mails[inner[0][0]].start)
+	for _, k := range inner {
+		blocks = append(blocks, d.mailBlocks(k[0], k[1], o, true)...)
+	}
+	return blocks
+}
+
+// reports reports whether the block has words or fields of a report.
+func (b *Block) reports() bool {
+	for i := range b.marks {
+		switch s := b.marks[i].sign; {
+		case s >= signPostfix, s == signDelay, s == signSuccess, s == fieldFinal, s == fieldDiagnostic, s == fieldFailedRecipients:
+			return true
+		}
+	}
+	return false
+}
+
+// lineFrom is the number of the line that begins at or holds the offset.
+func (d *Document) lineFrom(offset int) int {
+	if offset >= len(d.Text) {
+		return d.NumLines()
+	}
+	return max(d.LineAt(offset), 0)
+}
+
+// split cuts a text that people put together: every opener of a report that
+// comes again, and every run of log or dialogue lines beside reports, begins a
+// block.
+func (b *Block) split() []*Block {
+	var cuts []int // lines
+	family, rank := signNone, 0
+	content := false
+	context := -1 // line from which on a returned message with its body stands
+	for i := range b.marks {
+		m := &b.marks[i]
+		line := int(m.line)
+		switch m.sign {
+		case signReturned, signReturnedHere:
+			if context < 0 && returnsBounce(b, line) {
+				context = line
+			}
+			continue
+		case signForward:
+			if content && line > b.First {
+				cuts = append(cuts, line)
+				family, rank, content, context = signNone, 0, false, -1
+			}
+			continue
+		case fieldFinal, fieldDiagnostic, fieldRemoteMTA:
+			content = true
+			continue
+		}
+		row := openerOf(m.sign)
+		if row == nil || context >= 0 {
+			continue
+		}
+		again := family == row.family && row.rank <= rank || family != signNone && family != row.family && row.rank == 1 && content && !row.soft
+		if again && content {
+			cuts = append(cuts, b.cutAt(line))
+			rank = 0
+		}
+		if family == signNone || again || row.family == family {
+			family, rank = row.family, max(rank*boolInt(row.family == family), row.rank)
+		}
+		content = true
+	}
+	cuts = b.cutTraces(cuts)
+	if len(cuts) == 0 {
+		return []*Block{b}
+	}
+	var blocks []*Block
+	first, k := b.First, 0
+	for _, cut := range append(cuts, b.Last) {
+		if cut <= first {
+			continue
+		}
+		part := *b
+		part.First, part.Last = first, cut
+		n := k
+		for n < len(b.marks) && int(b.marks[n].line) < cut {
+			n++
+		}
+		part.marks = b.marks[k:n:n]
+		k = n
+		part.returned = nil
+		for _, r := range b.returned {
+			if r.first >= first && r.first < cut {
+				part.returned = append(part.returned, r)
+			}
+		}
+		first = cut
+		blocks = append(blocks, &part)
+	}
+	return blocks
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// cutAt moves a cut up to the rule or title above the opener.
+func (b *Block) cutAt(line int) int {
+	for i := line - 1; i > b.First && i >= line-4; i-- {
+		l := bytes.TrimSpace(b.Doc.Line(i))
+		if len(l) == 0 {
+			continue
+		}
+		if s, _ := signAt(b.Doc.Line(i)); s == signSeparator || s == signForward || bytes.HasPrefix(l, []byte("---")) || bytes.HasPrefix(l, []byte("===")) || bytes.HasPrefix(l, []byte("***")) {
+			return i
+		}
+		break
+	}
+	return line
+}
+
+// cutTraces adds cuts around runs of log and dialogue lines, where the text has
+// a report, too. In a mail they stay what they are: part of it.
+func (b *Block) cutTraces(cuts []int) []int {
+	if b.mail != nil || !b.reports() {
+		return cuts
+	}
+	var more []int
+	run := lineOther
+	blankRun := true
+	for i := b.First; i < b.Last; i++ {
+		l := b.Doc.Line(i)
+		if len(bytes.TrimSpace(l)) == 0 {
+			blankRun = true
+			continue
+		}
+		class := classifyLine(l)
+		switch {
+		case class == run:
+		case class != lineOther && blankRun:
+			more = append(more, i)
+			run = class
+		case class == lineOther && run != lineOther && blankRun:
+			more = append(more, i)
+			run = lineOther
+		}
+		blankRun = false
+	}
+	if len(more) == 0 {
+		return cuts
+	}
+	cuts = append(cuts, more...)
+	slices.Sort(cuts)
+	return slices.Compact(cuts)
+}
+
+// returnsBounce reports whether the returned message that begins at the line is
+// itself a report: then what follows is context.
+func returnsBounce(b *Block, line int) bool {
+	for i := line; i < min(line+60, b.Last); i++ {
+		l := b.Doc.Line(i)
+		switch {
+		case len(l) < 6:
+		case foldPrefix(l, "return-path: <>"), foldPrefix(l, "auto-submitted: auto-"), foldPrefix(l, "content-type: multipart/report"):
+			return true
+		case foldPrefix(l, "from:") && (foldIndex(l, "mailer-daemon") > 0 || foldIndex(l, "mail delivery") > 0 || foldIndex(l, "postmaster@") > 0):
+			return true
+		}
+	}
+	return false
+}
+
+// read reads the block; where it names no recipient, the reports that it
+// brings back.
 func (b *Block) read() []Case {
+	cases := b.readOwn()
+	if len(b.inside) == 0 {
+		return cases
+	}
+	for i := range cases {
+		for k := range cases[i].Items {
+			if cases[i].Items[k].Recipient != "" {
+				return cases
+			}
+		}
+	}
+	var inner []Case
+	for _, in := range b.inside {
+		inner = append(inner, in.read()...)
+	}
+	if len(inner) == 0 {
+		return cases
+	}
+	return inner
+}
+
+// readOwn asks the families, the surest first.
+func (b *Block) readOwn() []Case {
 	type bid struct {
 		f    *family
 		sure int
 	}
-	var bids []bid
-	for _, table := range [][]family{reportFamilies, traceFamilies} {
+	var some [8]bid
+	bids := some[:0]
+	for _, table := range [...][]family{reportFamilies, traceFamilies} {
 		for i := range table {
 			f := &table[i]
 			sure := f.sniff(b)
@@ -152,7 +456,7 @@ func (b *Block) read() []Case {
 // finish adds what holds for the document as a whole.
 func (d *Document) finish(cases []Case) []Case {
 	if len(cases) == 0 {
-		cases = []Case{{Span: d.Span(0, len(d.Text))}}
+		cases = []Case{d.nothing()}
 	}
 	cases[0].Notes = append(cases[0].Notes, d.notes...)
 	if d.cut {

@@ -339,8 +339,18 @@ func mailboxAt(s []byte) (address string, n int) {
 		}
 		i += end + 1
 	} else {
-		for i < len(s) && (isHostByte(s[i]) || s[i] >= 0x80) && i-domain < 256 {
+		for i < len(s) && isHostByte(s[i]) && i-domain < 256 {
 			i++
+		}
+		// Letters of other scripts belong to the name only if labels follow:
+		// else they are the next word of a language without blanks.
+		if j := i; j < len(s) && s[j] >= 0x80 {
+			for j < len(s) && (isHostByte(s[j]) || s[j] >= 0x80) && j-domain < 256 {
+				j++
+			}
+			if bytes.IndexByte(s[i:j], '.') > 0 && bytes.IndexByte(s[i:j], '.') < j-i-1 || i > domain && s[i-1] == '.' {
+				i = j
+			}
 		}
 		for i > domain && (s[i-1] == '.' || s[i-1] == '-' || s[i-1] == '_') {
 			i--

@@ -328,6 +328,12 @@ func (w *walker) boundary(at, end, next int) (body int, ok bool) {
 			return 0, false
 		}
 		w.flush(at)
+		if w.mail < 0 {
+			// The body of a mail whose header was not pasted.
+			w.d.mails = append(w.d.mails, mailRange{end: -1, kind: partMultipart})
+			w.mail = len(w.d.mails) - 1
+			w.openMails = append(w.openMails, w.mail)
+		}
 		w.stack = append(w.stack, boundary{name: name, mail: w.mail, report: w.mail >= 0 && w.d.mails[w.mail].returned})
 		level = len(w.stack) - 1
 	}
@@ -474,8 +480,8 @@ func (w *walker) fields(at int) (h fields, ok bool) {
 			case ok && (line[0] == ' ' || line[0] == '\t'):
 				at, h.body = next, next
 				continue
-			case ok && w.headerLine(next) && !bytes.HasPrefix(line, []byte("--")):
-				at, h.body = next, next // a damaged line between fields
+			case ok && h.known > 0 && !bytes.HasPrefix(line, []byte("--")) && w.goesOn(next):
+				at, h.body = next, next // a line that lost its indent, or a damaged one
 				continue
 			}
 			return h, ok
@@ -498,6 +504,22 @@ func (w *walker) fields(at int) (h fields, ok bool) {
 		at, h.body = after, after
 	}
 	return h, ok
+}
+
+// goesOn reports whether a header goes on behind a line that is no field: a
+// field stands within a few lines, before any empty one.
+func (w *walker) goesOn(at int) bool {
+	for k := 0; k < 12 && at < len(w.text); k++ {
+		end, next := w.next(at)
+		switch {
+		case end == at:
+			return false
+		case fieldName(w.text[at:end]) > 0:
+			return true
+		}
+		at = next
+	}
+	return false
 }
 
 // isLostParameter reports whether a line is a parameter of the field before it

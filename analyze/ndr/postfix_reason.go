@@ -64,7 +64,12 @@ func postfixReason(f *flow, from, to int, it *Item) {
 	case 'c':
 		if bytes.HasPrefix(t, []byte("connect to ")) {
 			it.Stage = transcript.StageConnect
-			if postfixTarget(f, from+len("connect to "), to, it, faultOf(t)) {
+			at := from + len("connect to ")
+			if postfixTarget(f, at, to, it, transcript.FaultNone) {
+				_, n := hostAt(f.text[at:to])
+				if it.Fault = faultOf(f.text[at+n : to]); it.Fault == transcript.FaultNone {
+					it.Fault = transcript.FaultTimeout // it did not answer, in words we do not know
+				}
 				return
 			}
 		}
@@ -376,9 +381,14 @@ func faultAndStage(words []byte) (transcript.Fault, transcript.Stage) {
 		words = words[:2000]
 	}
 	for _, w := range faultWords {
-		if foldIndex(words, w.words) >= 0 {
-			return w.fault, w.stage
+		n := foldIndex(words, w.words)
+		if n < 0 {
+			continue
 		}
+		if len(w.words) <= 3 && (n > 0 && isHostByte(words[n-1]) || n+3 < len(words) && isHostByte(words[n+3]) && words[n+3] != '.') {
+			continue // part of a name
+		}
+		return w.fault, w.stage
 	}
 	return transcript.FaultNone, ""
 }

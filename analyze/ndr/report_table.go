@@ -1,4 +1,164 @@
 package ndr
 
-// reportFamilies are the reports: DSNs and NDRs.
-var reportFamilies = []family{}
+import (
+	"bytes"
+	"io"
+	"mime"
+
+	"golang.org/x/text/encoding/htmlindex"
+)
+
+// reportFamilies are the reports: DSNs and NDRs. The words that open each stand
+// in textPhrases. All go through the same reader of delivery-status fields; the
+// row names the reader of the text.
+var reportFamilies = []family{
+	reportFamily("ses-notice", 99, sesJSON, signSESJSON),
+	reportFamily("ppe-portal", 96, textReader(portalText), signPortal),
+	reportFamily("m365-modern", 90, textReader(exchangeText), signSentBy, signRejectedBy),
+	reportFamily("m365-classic", 92, textReader(exchangeText), signGenerating),
+	reportFamily("exchange", 80, textReader(exchangeText), signExchangeAdmin, signExchangeHuman, signStatusCode),
+	reportFamily("dragonfly", 95, textReader(dragonFlyText), signDragonFly),
+	reportFamily("opensmtpd", 95, textReader(openSMTPDText), signOpenSMTPD),
+	reportFamily("courier", 95, textReader(courierText), signCourier),
+	reportFamily("messagingserver", 95, textReader(messagingServerText), signMessagingServer),
+	reportFamily("sendgrid", 95, textReader(sendGridText), signSendGrid),
+	reportFamily("amazon-ses", 95, textReader(sesText), signSES),
+	reportFamily("postfix-dsn", 94, textReader(postfixText), signPostfix, signPostfixOld, signPostfixIn),
+	{format: "postfix-session", nature: NatureReport, sniff: isPostfixSession, read: postfixSession},
+	reportFamily("qmail", 93, textReader(qmailText), signQmail, signYahoo),
+	reportFamily("exim-dsn", 92, textReader(eximText), signExim, signEximFailed, signEximMore),
+	reportFamily("exchange-2003", 91, textReader(oldExchangeText), signOldExchange, signOldExchangeList),
+	reportFamily("gmail", 90, textReader(gmailText), signGmail, signGmailClassic, signGmailResponse),
+	reportFamily("sendmail-dsn", 90, textReader(sendmailText), signSendmailAddresses, signSendmailTranscript, signTalking),
+	reportFamily("outlook", 88, textReader(outlookText), signOutlook),
+	reportFamily("mimecast", 88, textReader(mimecastText), signMimecast),
+	reportFamily("domino", 85, textReader(dominoText), signDomino),
+	reportFamily("surfcontrol", 85, textReader(surfControlText), signSurfControl),
+	reportFamily("rfc3464", 40, textReader(nil), fieldFinal, fieldOriginal, fieldDiagnostic, fieldRemoteMTA),
+	reportFamily("ndr", 30, textReader(genericText), signPowerMTA, signMailMarshal, signBarracuda, signAmavis,
+		signGeneric, signDelay, signSuccess, signSendmailReceived, fieldFailedRecipients, fieldAction, fieldReportingMTA),
+	{format: "complaint", nature: NatureComplaint, sniff: func(b *Block) int {
+		if b.has(signComplaint) || bytes.Contains(b.Text(), []byte("abuse report for an email message")) {
+			return 60
+		}
+		return 0
+	}, read: harmlessCase(NatureComplaint)},
+	{format: "autoreply", nature: NatureAutoreply, sniff: func(b *Block) int {
+		if b.has(signAutoreply) {
+			return 5
+		}
+		return 0
+	}, read: harmlessCase(NatureAutoreply)},
+	{format: "ndr", nature: NatureReport, sniff: func(b *Block) int {
+		if b.mail != nil && (b.mail.report == reportStatus || b.fromDaemon()) {
+			return 25
+		}
+		if b.mail == nil && b.bringsBack() {
+			return 20
+		}
+		return 0
+	}, read: textReader(genericText)},
+	{format: "mail", nature: NatureOther, sniff: func(b *Block) int {
+		if b.mail != nil {
+			return 1
+		}
+		return 0
+	}, read: mailCase},
+}
+
+// reportFamily is a row for a family that its signs give away.
+func reportFamily(format string, sure int, read func(*Block) []Case, signs ...sign) family {
+	return family{format: format, nature: NatureReport, read: read, sniff: func(b *Block) int {
+		if b.has(signs...) {
+			return sure
+		}
+		return 0
+	}}
+}
+
+// textReader makes a reader of a block from a reader of its text.
+func textReader(text func(*report)) func(*Block) []Case {
+	return func(b *Block) []Case {
+		return b.report(text)
+	}
+}
+
+// harmlessCase reads a block that its words give away as no failure.
+func harmlessCase(n Nature) func(*Block) []Case {
+	return func(*Block) []Case { return []Case{{Nature: n}} }
+}
+
+// opener is a sign that begins a report, for cutting pastes.
+type opener struct {
+	sign   sign
+	family sign // the first of the family's signs
+	rank   int  // its place in a report: the same or a lower rank again begins another report
+	soft   bool // it also stands inside reports of other families
+}
+
+var openers = []opener{
+	{signPostfix, signPostfix, 1, false},
+	{signPostfixOld, signPostfix, 1, false},
+	{signExim, signExim, 1, true},
+	{signEximFailed, signExim, 2, true},
+	{signSendmailReceived, signSendmailReceived, 1, true},
+	{signQmail, signQmail, 1, false},
+	{signYahoo, signQmail, 1, false},
+	{signGmailClassic, signGmail, 1, true},
+	{signExchangeHuman, signGenerating, 1, false},
+	{signExchangeAdmin, signGenerating, 2, true},
+	{signGenerating, signGenerating, 3, true},
+	{signOldExchange, signOldExchange, 1, false},
+	{signOutlook, signOutlook, 1, true},
+	{signSES, signSES, 1, false},
+	{signSESJSON, signSES, 1, false},
+	{signSendGrid, signSendGrid, 1, false},
+	{signDragonFly, signDragonFly, 1, false},
+	{signOpenSMTPD, signOpenSMTPD, 1, false},
+	{signMessagingServer, signMessagingServer, 1, false},
+	{signCourier, signCourier, 1, false},
+	{signPowerMTA, signPowerMTA, 1, false},
+	{signPortal, signPortal, 1, true},
+	{fieldReportingMTA, fieldReportingMTA, 9, true},
+}
+
+// openerOf is the row of a sign, nil if it opens nothing.
+func openerOf(s sign) *opener {
+	for i := range openers {
+		if openers[i].sign == s {
+			return &openers[i]
+		}
+	}
+	return nil
+}
+
+// bringsBack reports whether the block brings a message back with its technical
+// header: a report in words that no table has.
+func (b *Block) bringsBack() bool {
+	for i := range b.marks {
+		if b.marks[i].sign != signReturned || i+1 >= len(b.marks) {
+			continue
+		}
+		for _, m := range b.marks[i+1:] {
+			if m.sign == signReturnedHere && m.line <= b.marks[i].line+30 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// fromDaemon reports whether the block's mail comes from a mail system.
+func (b *Block) fromDaemon() bool {
+	from := b.Header("from")
+	return foldIndexIn(from, "mailer-daemon") >= 0 || foldIndexIn(from, "postmaster@") >= 0 || foldIndexIn(from, "mail delivery") >= 0
+}
+
+// wordDecoder reads encoded words in any charset that parts may have.
+var wordDecoder = &mime.WordDecoder{CharsetReader: func(charset string, in io.Reader) (io.Reader, error) {
+	enc, err := htmlindex.Get(charset)
+	if err != nil {
+		return in, nil
+	}
+	return enc.NewDecoder().Reader(in), nil
+}}

@@ -1,0 +1,544 @@
+package ndr
+
+import (
+	"unicode"
+	"unicode/utf8"
+)
+
+// mark is a line that begins with one of the phrases of the sign tables: the
+// skeleton of a report. All readers work on marks, so that the text is scanned
+// once.
+type mark struct {
+	line int32
+	at   int32 // behind the phrase (and behind the colon of a field), in Doc.Text
+	sign sign
+}
+
+// sign is the meaning of a phrase at the beginning of a line.
+type sign uint8
+
+// The signs. Those before signField are fields of delivery-status parts
+// (RFC 3464), found wherever they stand.
+const (
+	signNone sign = iota
+
+	fieldReportingMTA
+	fieldReceivedFrom
+	fieldArrival
+	fieldEnvelopeID
+	fieldFinal
+	fieldOriginal
+	fieldActual
+	fieldAction
+	fieldStatus
+	fieldRemoteMTA
+	fieldDiagnostic
+	fieldLastAttempt
+	fieldRetryUntil
+	fieldLogID
+	fieldQueueID
+	fieldSender
+	fieldFailedRecipients
+	fieldFeedback
+	fieldDisposition
+	signField // none of its own: all below are phrases of texts
+
+	signReturned     // the returned message begins behind this line
+	signReturnedHere // … or with this line: Return-Path, Received
+	signForward      // a forward mark: a block begins, not a returned message
+	signSeparator    // a line that separates what people put together
+	signDelay        // the report is about a delay
+	signSuccess      // the report is about a success
+
+	// Openers of families; rows of startSigns say which.
+	signPostfix
+	signPostfixOld
+	signPostfixIn
+	signExim
+	signEximFailed
+	signEximMore
+	signSendmailReceived
+	signSendmailAddresses
+	signSendmailTranscript
+	signTalking
+	signQmail
+	signYahoo
+	signGmail
+	signGmailResponse
+	signGmailClassic
+	signExchangeHuman
+	signExchangeAdmin
+	signGenerating
+	signSentBy
+	signRejectedBy
+	signStatusCode
+	signOldExchange
+	signOldExchangeList
+	signOutlook
+	signSES
+	signSESJSON
+	signSendGrid
+	signDragonFly
+	signOpenSMTPD
+	signMessagingServer
+	signCourier
+	signDomino
+	signPowerMTA
+	signMailMarshal
+	signBarracuda
+	signSurfControl
+	signMimecast
+	signPortal
+	signAmavis
+	signComplaint
+	signAutoreply
+	signGeneric // words of a report that belong to no family
+	signCount
+)
+
+// phrase is a row of the sign tables: what a line begins with, in lower case,
+// after blanks and ornaments. A field wants a colon behind it.
+type phrase struct {
+	words string
+	sign  sign
+}
+
+var fieldPhrases = []phrase{
+	{"reporting-mta", fieldReportingMTA},
+	{"received-from-mta", fieldReceivedFrom},
+	{"arrival-date", fieldArrival},
+	{"original-envelope-id", fieldEnvelopeID},
+	{"final-recipient", fieldFinal},
+	{"original-recipient", fieldOriginal},
+	{"x-actual-recipient", fieldActual},
+	{"action", fieldAction},
+	{"status", fieldStatus},
+	{"remote-mta", fieldRemoteMTA},
+	{"diagnostic-code", fieldDiagnostic},
+	{"last-attempt-date", fieldLastAttempt},
+	{"will-retry-until", fieldRetryUntil},
+	{"final-log-id", fieldLogID},
+	{"x-postfix-queue-id", fieldQueueID},
+	{"x-ppe-hosted-esmtp-server-queue-id", fieldQueueID},
+	{"x-postfix-sender", fieldSender},
+	{"x-ppe-hosted-esmtp-server-sender", fieldSender},
+	{"x-failed-recipients", fieldFailedRecipients},
+	{"feedback-type", fieldFeedback},
+	{"disposition", fieldDisposition},
+}
+
+var textPhrases = []phrase{
+	// Where the returned message begins.
+	{"original message headers", signReturned},
+	{"ursprüngliche nachrichtenkopf", signReturned},
+	{"ursprüngliche kopfzeilen", signReturned},
+	{"en-têtes de message d'origine", signReturned},
+	{"en-têtes du message d'origine", signReturned},
+	{"en-têtes de message d\u2019origine", signReturned},
+	{"en-têtes d'origine", signReturned},
+	{"encabezados del mensaje original", signReturned},
+	{"encabezados de mensaje original", signReturned},
+	{"encabezados originales del mensaje", signReturned},
+	{"intestazioni originali del messaggio", signReturned},
+	{"intestazioni del messaggio originale", signReturned},
+	{"oorspronkelijke berichtkop", signReturned},
+	{"cabeçalhos originais da mensagem", signReturned},
+	{"cabeçalhos da mensagem original", signReturned},
+	{"cabeçalhos de mensagem original", signReturned},
+	{"cabeçalhos de mensagens originais", signReturned},
+	{"ursprungliga meddelanderubriker", signReturned},
+	{"ursprungliga meddelandehuvuden", signReturned},
+	{"oprindelige meddelelses", signReturned},
+	{"oprindelige brevhoveder", signReturned},
+	{"opprinnelige meldingshoder", signReturned},
+	{"alkuperäisen viestin otsikko", signReturned},
+	{"oryginalne nagłówki wiadomości", signReturned},
+	{"původní záhlaví zprávy", signReturned},
+	{"元のメッセージ ヘッダー", signReturned},
+	{"原始邮件标头", signReturned},
+	{"原始郵件標頭", signReturned},
+	{"исходные заголовки сообщения", signReturned},
+	{"original headers", signReturned},
+	{"this is a copy of the message", signReturned},
+	{"this is a copy of your message", signReturned},
+	{"this is a copy of the headers", signReturned},
+	{"the body of the message is", signReturned},
+	{"below this line is a copy", signReturned},
+	{"below is a copy of the original", signReturned},
+	{"below this line is the original", signReturned},
+	{"enclosed is a copy of the message", signReturned},
+	{"original message follows", signReturned},
+	{"original message is attached", signReturned},
+	{"original message ---", signReturned}, // "----- Original message -----"; Outlook's own mark has "Original Message-----"
+	{"unsent message follows", signReturned},
+	{"unsent message below", signReturned},
+	{"message header follows", signReturned},
+	{"message headers follow", signReturned},
+	{"message headers:", signReturned},
+	{"message text follows", signReturned},
+	{"message follows", signReturned},
+	{"returned message", signReturned},
+	{"returned mail follows", signReturned},
+	{"the header of the original message", signReturned},
+	{"the headers of the original message", signReturned},
+	{"header of the original message", signReturned},
+	{"included is a copy of the message", signReturned},
+	{"a copy of the original message", signReturned},
+	{"copy of the original message", signReturned},
+	{"undelivered message headers", signReturned},
+	{"the original message headers", signReturned},
+	{"begin message", signReturned},
+	{"start of message", signReturned},
+	{"rejected message", signReturned},
+	{"вот начало вашего письма", signReturned},
+	{"return-path:", signReturnedHere},
+	{"received:", signReturnedHere},
+	{"x-received:", signReturnedHere},
+	{"dkim-signature:", signReturnedHere},
+	{"arc-seal:", signReturnedHere},
+	{"authentication-results:", signReturnedHere},
+	{"message-id:", signReturnedHere},
+	{"mime-version:", signReturnedHere},
+
+	// Forwards.
+	{"original message-----", signForward},
+	{"ursprüngliche nachricht-----", signForward},
+	{"message d'origine-----", signForward},
+	{"mensaje original-----", signForward},
+	{"messaggio originale-----", signForward},
+	{"forwarded message", signForward},
+	{"begin forwarded message", signForward},
+	{"weitergeleitete nachricht", signForward},
+	{"message transféré", signForward},
+	{"message transmis", signForward},
+	{"mensaje reenviado", signForward},
+	{"messaggio inoltrato", signForward},
+
+	// Delay and success.
+	{"this is a warning message only", signDelay},
+	{"this is a warning only", signDelay},
+	{"a message that you sent has not yet been delivered", signDelay},
+	{"a message that you sent to one or more recipients has not yet", signDelay},
+	{"a message sent by you has not yet been delivered", signDelay},
+	{"has not yet been delivered", signDelay},
+	{"the address to which the message has not yet", signDelay},
+	{"the addresses to which the message has not yet", signDelay},
+	{"the following addresses had transient non-fatal errors", signDelay},
+	{"delivery to the following recipient has been delayed", signDelay},
+	{"delivery to the following recipients has been delayed", signDelay},
+	{"delivery to these recipients or groups has been delayed", signDelay},
+	{"delivery to these recipients or distribution lists has been delayed", signDelay},
+	{"delivery is delayed to these recipients", signDelay},
+	{"delivery delayed", signDelay},
+	{"this is only a notification about a delay", signDelay},
+	{"a message is delayed for more than", signDelay},
+	{"your message could not be delivered for more than", signDelay},
+	{"message delayed", signDelay},
+	{"delivery incomplete", signDelay},
+	{"this message has not yet been delivered", signDelay},
+	{"your message hasn't been delivered yet", signDelay},
+	{"your message has been delayed", signDelay},
+	{"there was a temporary problem delivering your message", signDelay},
+	{"die zustellung an folgende empfänger", signDelay},
+	{"your message was successfully delivered", signSuccess},
+	{"your message has been successfully", signSuccess},
+	{"your message was successfully", signSuccess},
+	{"enclosed is the mail delivery report that you requested", signSuccess},
+	{"your message has been delivered to the following recipients", signSuccess},
+	{"your message was delivered to the following recipients", signSuccess},
+	{"your message has been relayed to the following recipients", signSuccess},
+	{"delivery to these recipients or groups is complete", signSuccess},
+	{"delivery to these recipients or distribution lists is complete", signSuccess},
+	{"the following addresses had successful delivery notifications", signSuccess},
+	{"this is a success notification", signSuccess},
+
+	// Postfix.
+	{"this is the mail system at host", signPostfix},
+	{"this is the mail delivery system at host", signPostfix},
+	{"this is the postfix program at host", signPostfixOld},
+	{"i'm sorry to have to inform you that", signPostfixIn},
+
+	// Exim and its kin.
+	{"this message was created automatically by mail delivery", signExim},
+	{"this message was created automatically by the mail delivery", signExim},
+	{"this message was created automatically by", signExim},
+	{"это письмо создано автоматически", signExim},
+	{"a message that you sent could not be delivered to", signEximFailed},
+	{"a message that you sent contained one or more recipient addresses", signEximFailed},
+	{"a message that you have sent could not be delivered", signEximFailed},
+	{"a message sent by", signEximFailed},
+	{"recipients. this is a permanent error. the following address", signEximMore},
+	{"this is a permanent error", signEximMore},
+
+	// Sendmail and its kin.
+	{"the original message was received", signSendmailReceived},
+	{"the following addresses had", signSendmailAddresses},
+	{"the following address had", signSendmailAddresses},
+	{"this message could not be delivered to the following", signSendmailAddresses},
+	{"transcript of session follows", signSendmailTranscript},
+	{"non-delivered information", signSendmailTranscript},
+	{"while talking to", signTalking},
+	{"... while talking to", signTalking},
+
+	// qmail and Yahoo.
+	{"hi. this is the", signQmail},
+	{"i'm afraid i wasn't able to deliver your message", signQmail},
+	{"message from ", signGeneric},
+	{"sorry, we were unable to deliver your message", signYahoo},
+	{"unable to deliver message to the following address", signYahoo},
+
+	// Gmail and Workspace.
+	{"address not found", signGmail},
+	{"message blocked", signGmail},
+	{"message not delivered", signGmail},
+	{"message rejected **", signGmail},
+	{"message too large", signGmail},
+	{"recipient inbox full", signGmail},
+	{"your message wasn't delivered to", signGmail},
+	{"there was a problem delivering your message to", signGmail},
+	{"your message to ", signGeneric},
+	{"the response from the remote server was", signGmailResponse},
+	{"the response was", signGmailResponse},
+	{"delivery to the following recipient failed permanently", signGmailClassic},
+	{"technical details of permanent failure", signGmailClassic},
+	{"technical details of temporary failure", signGmailClassic},
+
+	// Exchange and Exchange Online.
+	{"delivery has failed to these recipients", signExchangeHuman},
+	{"delivery to these recipients", signExchangeHuman},
+	{"échec de la remise pour ces destinataires", signExchangeHuman},
+	{"échec de remise à ces destinataires", signExchangeHuman},
+	{"fehler bei der nachrichtenzustellung an", signExchangeHuman},
+	{"error de entrega a estos destinatarios", signExchangeHuman},
+	{"no se pudo entregar el mensaje a", signExchangeHuman},
+	{"impossibile recapitare il messaggio", signExchangeHuman},
+	{"il recapito non è riuscito per i seguenti", signExchangeHuman},
+	{"bezorgen aan deze geadresseerden", signExchangeHuman},
+	{"falha na entrega a estes destinatários", signExchangeHuman},
+	{"a entrega falhou para estes destinatários", signExchangeHuman},
+	{"det gick inte att leverera till dessa mottagare", signExchangeHuman},
+	{"diagnostic information for administrators", signExchangeAdmin},
+	{"diagnoseinformationen für administratoren", signExchangeAdmin},
+	{"informations de diagnostic pour les administrateurs", signExchangeAdmin},
+	{"información de diagnóstico para", signExchangeAdmin},
+	{"informazioni di diagnostica per", signExchangeAdmin},
+	{"diagnostische gegevens voor beheerders", signExchangeAdmin},
+	{"diagnostische informatie voor", signExchangeAdmin},
+	{"informações de diagnóstico para", signExchangeAdmin},
+	{"diagnostikinformation för", signExchangeAdmin},
+	{"generating server", signGenerating},
+	{"generierender server", signGenerating},
+	{"serveur de génération", signGenerating},
+	{"serveur générateur", signGenerating},
+	{"servidor de generación", signGenerating},
+	{"servidor generador", signGenerating},
+	{"server di generazione", signGenerating},
+	{"server che ha generato", signGenerating},
+	{"bronserver", signGenerating},
+	{"genererende server", signGenerating},
+	{"servidor de origem", signGenerating},
+	{"servidor gerador", signGenerating},
+	{"genererande server", signGenerating},
+	{"sent by:", signSentBy},
+	{"sent by\t", signSentBy},
+	{"dsn generated by", signSentBy},
+	{"message rejected by", signRejectedBy},
+	{"status code:", signStatusCode},
+	{"status code\t", signStatusCode},
+	{"error details", signStatusCode},
+	{"reported error", signStatusCode},
+	{"did not reach the following recipient", signOldExchange},
+	{"your message did not reach some or all of the intended", signOldExchange},
+	{"the following recipient(s) could not be reached", signOldExchangeList},
+	{"the following recipient(s) cannot be reached", signOldExchangeList},
+	{"the following recipients could not be reached", signOldExchangeList},
+
+	// Others, by the words they open with.
+	{"this is an automatically generated delivery status notification", signOutlook},
+	{"delivery to the following recipients failed", signOutlook},
+	{"unable to deliver message to the following recipients", signOutlook},
+	{"an error occurred while trying to deliver the mail to the following", signSES},
+	{"the following message to", signSES},
+	{"{\"notificationtype\"", signSESJSON},
+	{"{\"eventtype\"", signSESJSON},
+	{"{ \"notificationtype\"", signSESJSON},
+	{"\"notificationtype\"", signSESJSON},
+	{"this is an automatically generated message from sendgrid", signSendGrid},
+	{"this is the dragonfly mail agent", signDragonFly},
+	{"there was an error delivering your mail to", signDragonFly},
+	{"this is the mailer-daemon, please do not reply", signOpenSMTPD},
+	{"an error has occurred while attempting to deliver a message", signOpenSMTPD},
+	{"this report relates to a message you sent", signMessagingServer},
+	{"your message cannot be delivered to the following recipients", signMessagingServer},
+	{"this is a delivery status notification from", signCourier},
+	{"was not delivered to", signDomino},
+	{"failure reasons", signDomino},
+	{"hello, this is the mail server on", signPowerMTA},
+	{"could not be delivered because of", signMailMarshal},
+	{"was blocked by our spam", signBarracuda},
+	{"your message could not be sent", signSurfControl},
+	{"the problem appears to be", signMimecast},
+	{"last delivery response", signPortal},
+	{"was considered unsolicited bulk e-mail", signAmavis},
+	{"was not delivered", signGeneric},
+	{"we were unable to deliver your message", signGeneric},
+	{"i was unable to deliver your message", signGeneric},
+	{"this is an email abuse report", signComplaint},
+	{"this is an opt-out report for an email", signComplaint},
+	{"this is a email abuse report", signComplaint},
+	{"this is an abuse report for", signComplaint},
+	{"this is an automatic abuse report", signComplaint},
+	{"this is an email feedback report", signComplaint},
+	{"this is a spam report", signComplaint},
+	{"this is an autogenerated email abuse complaint", signComplaint},
+	{"i am out of the office", signAutoreply},
+	{"i'm out of the office", signAutoreply},
+	{"i will be out of the office", signAutoreply},
+	{"i am currently out of the office", signAutoreply},
+	{"i'm currently out of the office", signAutoreply},
+	{"i am on vacation", signAutoreply},
+	{"thank you for your message. i am", signAutoreply},
+	{"thank you for your email. i am", signAutoreply},
+	{"ich bin nicht im büro", signAutoreply},
+	{"ich bin bis", signAutoreply},
+	{"ich bin derzeit nicht", signAutoreply},
+	{"ich bin vom", signAutoreply},
+	{"je suis absent", signAutoreply},
+	{"je suis actuellement absent", signAutoreply},
+	{"estoy fuera de la oficina", signAutoreply},
+	{"sono fuori sede", signAutoreply},
+	{"ik ben afwezig", signAutoreply},
+	{"this email inbox", signAutoreply},
+	{"this mailbox is not monitored", signAutoreply},
+	{"this email address is no longer", signAutoreply},
+	{"delivery to the following recipients was aborted", signGeneric},
+	{"delevery to the following recipients was aborted", signGeneric},
+	{"each of the following recipients was rejected", signGeneric},
+	{"we had trouble delivering your message", signGeneric},
+	{"did not reach the following recipient:", signGeneric},
+	{"this message could not be delivered", signGeneric},
+	{"could not be delivered to", signGeneric},
+	{"the following recipients were affected", signGeneric},
+	{"the following recipient", signGeneric},
+	{"message could not be delivered", signGeneric},
+	{"mail could not be delivered", signGeneric},
+	{"your mail message to the following", signGeneric},
+	{"delivery failure", signGeneric},
+	{"undeliverable", signGeneric},
+	{"delivery failed", signGeneric},
+	{"error message below", signGeneric},
+	{"unknown user:", signGeneric},
+	{"the following addresses failed", signGeneric},
+	{"the reason for the problem", signGeneric},
+	{"your mail sent on:", signGeneric},
+	{"you are not a member of this mailing list", signGeneric},
+}
+
+// signTable finds the phrases by the first byte of a line.
+var signTable = func() (t [256][]phrase) {
+	add := func(rows []phrase) {
+		for _, p := range rows {
+			t[p.words[0]] = append(t[p.words[0]], p)
+		}
+	}
+	add(fieldPhrases)
+	add(textPhrases)
+	// Localised words begin with letters that fold outside ASCII.
+	for _, p := range textPhrases {
+		if p.words[0] == 0xc3 && len(p.words) > 1 && p.words[1] == 0xa9 { // é, É
+			t[0xc3] = append(t[0xc3], phrase{"\u00c9" + p.words[2:], p.sign})
+		}
+		if p.words[0] == 0xd1 || p.words[0] == 0xd0 { // Cyrillic
+			upper := upperFirst(p.words)
+			t[upper[0]] = append(t[upper[0]], phrase{upper, p.sign})
+		}
+	}
+	for c := byte('A'); c <= 'Z'; c++ {
+		t[c] = t[c+'a'-'A']
+	}
+	return t
+}()
+
+// signAt gives the sign of a line and the length of what stands for it.
+func signAt(line []byte) (sign, int) {
+	i := 0
+	for i < len(line) && isOrnament[line[i]] {
+		i++
+	}
+	if i == len(line) {
+		if i > 8 {
+			return signSeparator, i
+		}
+		return signNone, 0
+	}
+	rows := signTable[line[i]]
+	if len(rows) == 0 {
+		return signNone, 0
+	}
+	rest := line[i:]
+	for k := range rows {
+		p := &rows[k]
+		if len(rest) < len(p.words) || !foldPrefix(rest, p.words) {
+			continue
+		}
+		n := i + len(p.words)
+		if p.sign < signField {
+			j := skipBlanks(line, n)
+			if j >= len(line) || line[j] != ':' {
+				continue
+			}
+			return p.sign, j + 1
+		}
+		return p.sign, n
+	}
+	if rest[0]|0x20 == 'x' {
+		return kinField(line, i)
+	}
+	return signNone, 0
+}
+
+// kinField knows the fields of Postfix's kin: X-<mail name>-Queue-ID and
+// X-<mail name>-Sender.
+func kinField(line []byte, i int) (sign, int) {
+	n := fieldName(line[i:])
+	if n == 0 {
+		return signNone, 0
+	}
+	name := line[i : i+n]
+	switch {
+	case n > 10 && foldEqual(name[n-9:], "-queue-id"):
+		return fieldQueueID, i + n + 1
+	case n > 8 && foldEqual(name[n-7:], "-sender") && !foldPrefix(name, "x-original") && !foldPrefix(name, "x-envelope"):
+		return fieldSender, i + n + 1
+	}
+	return signNone, 0
+}
+
+// isOrnament is true for what stands before the words of a line: blanks, rules,
+// boxes, list marks.
+var isOrnament = func() (t [256]bool) {
+	for _, c := range []byte(" \t-=*#_|") {
+		t[c] = true
+	}
+	return t
+}()
+
+// scan finds the marks of the lines [first, last).
+func (d *Document) scan(marks []mark, first, last int) []mark {
+	for i := first; i < last; i++ {
+		line := d.Line(i)
+		if len(line) < 4 {
+			continue
+		}
+		if s, n := signAt(line); s != signNone {
+			marks = append(marks, mark{line: int32(i), at: int32(d.LineStart(i) + n), sign: s})
+		}
+	}
+	return marks
+}
+
+// upperFirst is a word with its first letter in upper case.
+func upperFirst(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
+}

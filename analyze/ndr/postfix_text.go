@@ -1,0 +1,71 @@
+package ndr
+
+import "bytes"
+
+// postfixText reads Postfix's report: "<r>: reason" or "<r> (expanded from
+// <o>): reason", wrapped at 79 columns with a continuation indent of 4.
+func postfixText(r *report) {
+	for i := range r.marks {
+		m := &r.marks[i]
+		if m.sign == signPostfix || m.sign == signPostfixOld {
+			r.reporter = r.hostBehind(m, Reporter)
+			break
+		}
+	}
+	for i := r.b.First; i < min(r.last, r.body); i++ {
+		l := r.doc.Line(i)
+		if len(l) < 5 || l[0] != '<' {
+			continue
+		}
+		at := r.doc.LineStart(i)
+		end := i
+		for end+1 < r.last {
+			m := r.doc.Line(end + 1)
+			if len(bytes.TrimSpace(m)) == 0 || m[0] == '<' {
+				break
+			}
+			end++
+		}
+		f := r.doc.flow(at, r.doc.LineEnd(end))
+		t := f.text
+		a, n := mailboxAt(t)
+		word := ""
+		if n == 0 {
+			// A local user without a domain.
+			if c := bytes.IndexByte(t, '>'); c > 1 && c < 65 && bytes.IndexByte(t[1:c], ' ') < 0 {
+				word, n = string(bytes.ToLower(t[1:c])), c+1
+			} else {
+				continue
+			}
+		}
+		o := n
+		original := ""
+		if rest := t[o:]; bytes.HasPrefix(rest, []byte(" (expanded from ")) {
+			p := o + len(" (expanded from ")
+			if e, _ := mailboxAt(t[p:]); e != "" {
+				original = e
+			}
+			if c := bytes.Index(t[p:], []byte("):")); c >= 0 {
+				o = p + c + 1
+			}
+		}
+		if o >= len(t) || t[o] != ':' {
+			continue
+		}
+		o++
+		for o < len(t) && t[o] == ' ' {
+			o++
+		}
+		it := r.item(firstOf(a, word))
+		var more Item
+		postfixReason(&f, o, len(t), &more)
+		combine(it, &more)
+		if original != it.Recipient {
+			it.Original = original
+		}
+		i = end
+	}
+	if r.status.ppe {
+		r.format = "ppe-dsn"
+	}
+}

@@ -1,0 +1,505 @@
+package ndr
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+)
+
+// report is one report while it is read: the fields and the text of the same
+// block fill it, and merge puts them together.
+type report struct {
+	b     *Block
+	doc   *Document
+	marks []mark // of the report part: nothing of the returned message
+	last  int    // line where the returned message begins, or the block's end
+	body  int    // line where the first delivery-status field stands, or last: the text ends there
+
+	status   statusFields
+	items    []Item // from the text
+	index    map[string]int
+	reporter Mention // as the text names it
+
+	delay, success bool
+	natural        Nature // when the text says that it is no report
+	format         string // when the text says more exactly which family it is
+	limited        bool
+	dead           []lineRange // returned messages in this block
+}
+
+// lineRange is a range of lines, the last exclusive.
+type lineRange struct{ first, last int }
+
+// newReport looks at the marks of the block: where does the returned message
+// begin, and what is the report about?
+func newReport(b *Block) *report {
+	r := &report{b: b, doc: b.Doc, last: b.Last, body: b.Last}
+	r.findReturned()
+	for i := range r.marks {
+		m := &r.marks[i]
+		switch {
+		case m.sign == signDelay:
+			r.delay = true
+		case m.sign == signSuccess:
+			r.success = true
+		case m.sign < signField && m.sign != fieldFailedRecipients && int(m.line) < r.body:
+			if m.sign == fieldReportingMTA || m.sign == fieldFinal || m.sign == fieldOriginal || m.sign == fieldAction && int(m.line) > r.b.First {
+				r.body = int(m.line)
+			}
+		}
+	}
+	return r
+}
+
+// findReturned separates the returned messages from the report. A mark ends
+// the report, or the MIME part it stands in.
+func (r *report) findReturned() {
+	r.dead = append(r.dead, r.b.returned...)
+	if len(r.dead) > 0 && r.dead[0].first > r.b.First {
+		r.last = min(r.last, r.dead[0].first)
+	}
+	marks := r.b.marks
+	r.marks = marks
+	until := -1 // line up to which marks are dead
+	filtered := false
+	for i := 0; i < len(marks); i++ {
+		m := &marks[i]
+		line := int(m.line)
+		if line < until {
+			if !filtered {
+				r.marks = append(make([]mark, 0, len(marks)), marks[:i]...)
+				filtered = true
+			}
+			continue
+		}
+		begins := m.sign == signReturned && !r.emptyReturn(line) || m.sign == signReturnedHere && r.headersBegin(marks, i)
+		if begins {
+			first := line
+			if m.sign == signReturned {
+				first++
+			}
+			until = r.doc.partEnd(line, r.b.Last)
+			r.dead = append(r.dead, lineRange{first, until})
+			if line < r.last {
+				r.last = line
+			}
+			if !filtered {
+				r.marks = append(make([]mark, 0, len(marks)), marks[:i]...)
+				filtered = true
+			}
+			continue
+		}
+		if filtered {
+			r.marks = append(r.marks, *m)
+		}
+	}
+}
+
+// emptyReturn reports whether the phrase at the line is part of a sentence of
+// the report ("… returned message") and not the head of a copy.
+func (r *report) emptyReturn(line int) bool {
+	l := bytes.TrimRight(r.doc.Line(line), " \t-=*")
+	if len(l) > 120 {
+		return true
+	}
+	// A sentence that runs on in the next line is prose.
+	if line+1 >= r.b.Last || len(l) == 0 {
+		return false
+	}
+	next := r.doc.Line(line + 1)
+	return len(next) > 0 && isLetter(next[0]) && next[0] >= 'a' && l[len(l)-1] != ':' && l[len(l)-1] != '.'
+}
+
+// headersBegin reports whether a header block begins at mark i: Return-Path
+// alone, or two fields that only headers have close together.
+func (r *report) headersBegin(marks []mark, i int) bool {
+	line := int(marks[i].line)
+	l := r.doc.Line(line)
+	if len(l) == 0 || !isLetter(l[0]) || line == r.b.First {
+		return false
+	}
+	if foldPrefix(l, "return-path:") {
+		return true
+	}
+	for k := i + 1; k < len(marks) && int(marks[k].line) <= line+25; k++ {
+		if marks[k].sign == signReturnedHere && isLetter(r.doc.Line(int(marks[k].line))[0]) {
+			return true
+		}
+	}
+	// A single Received line above other fields.
+	return foldPrefix(l, "received:") && line+3 < r.b.Last && bytes.Contains(r.doc.Line(line), []byte("from"))
+}
+
+// partEnd is the line behind the MIME part that a line stands in, at most last.
+func (d *Document) partEnd(line, last int) int {
+	at := d.LineStart(line)
+	for i := range d.parts {
+		p := &d.parts[i]
+		if at >= p.start && at < p.end {
+			return min(d.LineAt(p.end-1)+1, last)
+		}
+	}
+	return last
+}
+
+// item finds the item of a recipient, or adds one. The empty recipient is
+// always a new one.
+func (r *report) item(recipient string) *Item {
+	if recipient != "" {
+		if r.index != nil {
+			if i, ok := r.index[recipient]; ok {
+				return &r.items[i]
+			}
+		} else {
+			for i := range r.items {
+				if r.items[i].Recipient == recipient {
+					return &r.items[i]
+				}
+			}
+		}
+	}
+	if len(r.items) >= maxItems {
+		r.limited = true
+		return &r.items[maxItems-1]
+	}
+	r.items = append(r.items, Item{Recipient: recipient, FromReport: true})
+	if len(r.items) > 32 {
+		if r.index == nil {
+			r.index = make(map[string]int, 64)
+			for i := range r.items {
+				r.index[r.items[i].Recipient] = i
+			}
+		}
+		r.index[recipient] = len(r.items) - 1
+	}
+	return &r.items[len(r.items)-1]
+}
+
+// known reports whether a recipient has an item.
+func (r *report) known(recipient string) bool {
+	if r.index != nil {
+		_, ok := r.index[recipient]
+		return ok
+	}
+	for i := range r.items {
+		if r.items[i].Recipient == recipient {
+			return true
+		}
+	}
+	return false
+}
+
+// line is a line of the document without blanks around it, and the offset of
+// what is left.
+func (r *report) line(i int) ([]byte, int) {
+	l := r.doc.Line(i)
+	at := r.doc.LineStart(i)
+	n := 0
+	for n < len(l) && (l[n] == ' ' || l[n] == '\t') {
+		n++
+	}
+	return bytes.TrimRight(l[n:], " \t"), at + n
+}
+
+// find is the first mark of the sign, nil if there is none.
+func (r *report) find(s sign) *mark {
+	for i := range r.marks {
+		if r.marks[i].sign == s {
+			return &r.marks[i]
+		}
+	}
+	return nil
+}
+
+// hostBehind reads the host that follows a phrase or label in its line; behind
+// an empty value it looks in the next line.
+func (r *report) hostBehind(m *mark, role Role) Mention {
+	at := int(m.at)
+	line := int(m.line)
+	end := r.doc.LineEnd(line)
+	text := r.doc.Text
+	i := at
+	for i < end && (isBlank(text[i]) || text[i] == ':' || text[i] == '\t') {
+		i++
+	}
+	if i == end && line+1 < r.b.Last {
+		for k := line + 1; k < min(line+3, r.b.Last) && i == end; k++ {
+			i, end = r.doc.LineStart(k), r.doc.LineEnd(k)
+			for i < end && isBlank(text[i]) {
+				i++
+			}
+		}
+	}
+	h, n := hostAt(text[i:end])
+	if n == 0 {
+		return Mention{}
+	}
+	return r.b.mention(role, h, i, i+n)
+}
+
+// read runs the fields and the text reader and puts them together.
+func (b *Block) report(text func(r *report)) []Case {
+	r := newReport(b)
+	r.readStatus()
+	if text != nil {
+		text(r)
+	}
+	if len(r.items) == 0 && len(r.status.groups) == 0 {
+		genericText(r)
+	}
+	return r.cases()
+}
+
+// cases makes the case of what was read; none if the block reports nothing.
+func (r *report) cases() []Case {
+	items := r.merge()
+	if len(items) == 0 {
+		items = r.fallback()
+	}
+	r.nameLocals(items)
+	c := Case{Nature: NatureReport, Format: r.format}
+	switch {
+	case r.natural != NatureUnknown:
+		c.Nature = r.natural
+	case r.status.feedback || r.b.isReport(reportFeedback):
+		c.Nature = NatureComplaint
+	case r.b.isReport(reportDisposition) && len(r.status.groups) == 0:
+		c.Nature = NatureReceipt
+	}
+	if len(items) == 0 && c.Nature == NatureReport {
+		if !r.b.reports() {
+			return nil
+		}
+		items = []Item{{FromReport: true}} // a report that names nobody
+	}
+	reporter := r.status.reporter
+	if reporter.IsZero() {
+		reporter = r.reporter
+	}
+	for i := range items {
+		it := &items[i]
+		if it.Reporter.IsZero() {
+			it.Reporter = reporter
+		}
+		r.finishItem(it)
+	}
+	c.Items = items
+	c.Hops, c.DirIn, c.DirOut = r.hops()
+	c.Partial = r.limited
+	if r.limited {
+		c.Notes = append(c.Notes, Note{ID: "limit-reached", Text: "The report names more recipients than are read; the rest was left out."})
+	}
+	return []Case{c}
+}
+
+// nameLocals gives recipients without a domain, and those without a name, the
+// address that X-Failed-Recipients or the returned message has for them.
+func (r *report) nameLocals(items []Item) {
+	for i := range items {
+		it := &items[i]
+		if strings.IndexByte(it.Recipient, '@') >= 0 {
+			continue
+		}
+		if len(r.status.failed) == len(items) {
+			it.Recipient = r.status.failed[i]
+			continue
+		}
+		if len(r.b.inside) > 0 {
+			continue
+		}
+		a := r.returnedTo()
+		local, _, _ := strings.Cut(a, "@")
+		if a != "" && (it.Recipient == local || it.Recipient == "" && len(items) == 1) {
+			it.Recipient = a
+		}
+	}
+}
+
+// finishItem settles what follows from the facts that were read.
+func (r *report) finishItem(it *Item) {
+	if it.Action == ActionUnstated {
+		switch {
+		case r.delay:
+			it.Action = ActionDelayed
+		case r.success || it.Stage == transcript.StageAccepted && it.Reply.Class() == 2:
+			it.Action = ActionRelayed
+		default:
+			it.Action = ActionFailed
+		}
+	}
+	if it.Reply.Code == 530 {
+		it.Stage = transcript.StageTLS // wherever it was said
+	}
+	if it.Port == 0 {
+		it.Port = max(it.Refuser.Port, it.Target.Port)
+	}
+	if it.Sender == "" {
+		it.Sender = r.status.sender
+	}
+	if it.QueueID == "" {
+		it.QueueID = r.status.queueID
+	}
+	it.Evidence = it.Evidence[:0]
+	for _, m := range []*Mention{&it.Refuser, &it.Target, &it.Carrier, &it.Reporter} {
+		if !m.IsZero() {
+			it.Evidence = append(it.Evidence, *m)
+		}
+	}
+}
+
+// merge puts the items of the fields and of the text together, one per
+// recipient: host and reply from the fields, stage from the text.
+func (r *report) merge() []Item {
+	groups := r.status.groups
+	if len(groups) == 0 {
+		return r.items
+	}
+	items := make([]Item, 0, max(len(groups), len(r.items)))
+	index := make(map[string]int, len(groups))
+	for i := range groups {
+		it := r.groupItem(&groups[i])
+		if it.Recipient != "" {
+			if k, ok := index[it.Recipient]; ok {
+				combine(&items[k], &it)
+				continue
+			}
+			index[it.Recipient] = len(items)
+		}
+		items = append(items, it)
+	}
+	used := make([]bool, len(items))
+	var left []*Item
+	for i := range r.items {
+		t := &r.items[i]
+		k, ok := index[t.Recipient]
+		if !ok {
+			k = r.matchGroup(items, used, t)
+		}
+		if k < 0 {
+			left = append(left, t)
+			continue
+		}
+		used[k] = true
+		combine(&items[k], t)
+	}
+	// Two spellings of the same recipients: by position.
+	if len(left) > 0 && len(r.items) <= len(items) {
+		k := 0
+		for _, t := range left {
+			for k < len(items) && used[k] {
+				k++
+			}
+			if k == len(items) {
+				break
+			}
+			combine(&items[k], t)
+			used[k] = true
+		}
+		return items
+	}
+	for _, t := range left {
+		if t.Recipient != "" && len(r.items) > len(groups) {
+			items = append(items, *t)
+		}
+	}
+	return items
+}
+
+// matchGroup finds the item of the fields that a recipient of the text belongs
+// to: by its original recipient, or by its local part alone.
+func (r *report) matchGroup(items []Item, used []bool, t *Item) int {
+	for i := range items {
+		it := &items[i]
+		if used[i] {
+			continue
+		}
+		if t.Recipient == "" {
+			return i
+		}
+		if it.Original != "" && it.Original == t.Recipient || t.Original != "" && t.Original == it.Recipient {
+			return i
+		}
+		if it.Recipient == "" {
+			it.Recipient = t.Recipient
+			return i
+		}
+	}
+	return -1
+}
+
+// combine adds to an item what another piece of evidence about the same
+// recipient says. The first one is the fields'.
+func combine(it, more *Item) {
+	if it.Recipient == "" {
+		it.Recipient = more.Recipient
+	}
+	if it.Original == "" {
+		it.Original = more.Original
+	}
+	if it.Action == ActionUnstated {
+		it.Action = more.Action
+	}
+	if it.Status == "" {
+		it.Status = more.Status
+	}
+	if it.Stage == "" || more.Stage != "" && it.Reply.IsZero() == more.Reply.IsZero() {
+		if more.Stage != "" {
+			it.Stage = more.Stage
+		}
+	}
+	// A reply with a code beats one without; the first one wins otherwise.
+	if !more.Reply.IsZero() && (it.Reply.IsZero() || it.Reply.Code == 0 && more.Reply.Code != 0) {
+		it.Reply = more.Reply
+		if it.Fault != transcript.FaultNone && more.Stage != "" {
+			it.Stage = more.Stage
+		}
+		it.Fault = transcript.FaultNone
+	}
+	if it.Refuser.IsZero() && !more.Refuser.IsZero() {
+		it.Refuser = more.Refuser
+		if it.Target.Host == it.Refuser.Host {
+			it.Target = Mention{}
+		}
+	} else if !more.Refuser.IsZero() && it.Refuser.Address == "" && it.Refuser.Host == more.Refuser.Host {
+		it.Refuser.Address = more.Refuser.Address
+	}
+	if it.Refuser.Host == "" && it.Refuser.Address != "" && more.Refuser.Address == it.Refuser.Address && more.Refuser.Host != "" {
+		it.Refuser = more.Refuser
+	}
+	if it.LocalReply.IsZero() && it.Reply.IsZero() {
+		it.LocalReply = more.LocalReply
+	}
+	if it.Reply.IsZero() && it.Target.IsZero() {
+		it.Target = more.Target
+	}
+	if it.Fault == transcript.FaultNone && it.Reply.IsZero() {
+		it.Fault, it.FaultSpan = more.Fault, more.FaultSpan
+		if more.Stage != "" && more.Fault != transcript.FaultNone {
+			it.Stage = more.Stage
+		}
+	}
+	if it.Carrier.IsZero() {
+		it.Carrier = more.Carrier
+	}
+	if it.Port == 0 {
+		it.Port = more.Port
+	}
+	if it.When.IsZero() {
+		it.When = more.When
+	}
+	if it.RetryUntil.IsZero() {
+		it.RetryUntil = more.RetryUntil
+	}
+	if it.Secure == transcript.Unknown {
+		it.Secure = more.Secure
+	}
+	if it.Sender == "" {
+		it.Sender = more.Sender
+	}
+	it.Expired = it.Expired || more.Expired
+	it.LocalOnlyExpiry = it.LocalOnlyExpiry || more.LocalOnlyExpiry
+	if it.Session == nil {
+		it.Session = more.Session
+	}
+}

@@ -1,0 +1,118 @@
+package ndr
+
+import "bytes"
+
+// hops reads the Received lines of the returned message: who took the mail from
+// whom, and the stamps of direction. They are context: none of them refused,
+// reported or was tried.
+func (r *report) hops() (hops []Hop, in, out bool) {
+	for _, d := range r.dead {
+		first, last := d.first, d.last
+		inHeader := false
+		for i := first; i < last && i-first < 2000 && len(hops) < 200; i++ {
+			l := r.doc.Line(i)
+			if len(l) == 0 {
+				if inHeader {
+					break // the body of the returned message
+				}
+				continue
+			}
+			switch l[0] | 0x20 {
+			case 'r':
+				if !foldPrefix(l, "received:") {
+					break
+				}
+				end := i + 1
+				for end < last && len(r.doc.Line(end)) > 0 && !r.isHeaderStart(end) && end-i < 30 {
+					end++
+				}
+				f := r.doc.flow(r.doc.LineStart(i)+len("received:"), r.doc.LineEnd(end-1))
+				if h, ok := readHop(&f); ok {
+					hops = append(hops, h)
+				}
+				i = end - 1
+				inHeader = true
+				continue
+			case 'x':
+				if foldPrefix(l, "x-ppe-trusted:") {
+					in = in || bytes.Contains(l, []byte("DIR=IN"))
+					out = out || bytes.Contains(l, []byte("DIR=OUT"))
+				}
+			}
+			if fieldName(l) > 0 {
+				inHeader = true
+			}
+		}
+	}
+	return hops, in, out
+}
+
+// isHeaderStart reports whether a header field begins at the line.
+func (r *report) isHeaderStart(i int) bool {
+	l := r.doc.Line(i)
+	return fieldName(l) > 0
+}
+
+// readHop reads one Received field (RFC 5321 §4.4): "from F (names [ip]) by B".
+func readHop(f *flow) (Hop, bool) {
+	var hop Hop
+	t := f.text
+	by := indexWord(t, "by ")
+	if bytes.HasPrefix(t, []byte("from ")) {
+		h, n := hostAt(t[5:])
+		if n > 0 {
+			// What the client called itself; the name in parentheses is what
+			// the server found out, and counts where it is one.
+			from := f.mention(Received, h, 5, 5+n)
+			stop := len(t)
+			if by > 0 {
+				stop = by
+			}
+			if open := bytes.IndexByte(t[5:stop], '('); open >= 0 {
+				at := 5 + open + 1
+				if g, k := hostAt(t[at:stop]); k > 0 && looksLikeHost([]byte(g.name)) && g.address != "" {
+					seen := f.mention(Received, g, at, at+k)
+					if from.Host == "" || !looksLikeHost([]byte(from.Host)) {
+						from = seen
+					} else if from.Address == "" {
+						from.Address = seen.Address
+					}
+				} else if from.Address == "" {
+					if a, _, ok := addressIn(bytes.TrimLeft(t[at:min(stop, at+80)], "[")); ok {
+						from.Address = a
+					}
+				}
+			}
+			hop.From = from
+		}
+	}
+	if by >= 0 {
+		if h, n := hostAt(t[by+3:]); n > 0 {
+			hop.By = f.mention(Received, h, by+3, by+3+n)
+		}
+	}
+	if semi := bytes.LastIndexByte(t, ';'); semi >= 0 {
+		hop.When = parseTime(t[semi+1:])
+	}
+	return hop, !hop.From.IsZero() || !hop.By.IsZero()
+}
+
+// indexWord finds a word at the start of the text or behind a blank, outside
+// parentheses.
+func indexWord(t []byte, word string) int {
+	depth := 0
+	for i := 0; i+len(word) <= len(t); i++ {
+		switch t[i] {
+		case '(':
+			depth++
+		case ')':
+			if depth > 0 {
+				depth--
+			}
+		}
+		if depth == 0 && t[i] == word[0] && (i == 0 || t[i-1] == ' ' || t[i-1] == ')') && bytes.HasPrefix(t[i:], []byte(word)) {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,423 @@
+package ndr
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+)
+
+// sendmailText reads Sendmail's report and its kin: the list of addresses with
+// their reasons, then the transcript of the sessions.
+//
+//	   ----- The following addresses had permanent fatal errors -----
+//	<r>
+//	    (reason: 550 5.7.1 <r>... Relaying denied)
+//	   ----- Transcript of session follows -----
+//	... while talking to R.:
+//	>>> RCPT To:<r>
+//	<<< 550 5.7.1 <r>... Relaying denied
+func sendmailText(r *report) {
+	transcriptAt := r.last
+	for i := range r.marks {
+		if m := &r.marks[i]; m.sign == signSendmailTranscript || m.sign == signTalking {
+			transcriptAt = int(m.line)
+			break
+		}
+	}
+	for i := range r.marks {
+		m := &r.marks[i]
+		if m.sign != signSendmailAddresses && !(m.sign == signDelay && bytes.Contains(r.doc.Line(int(m.line)), []byte("addresses had"))) {
+			continue
+		}
+		r.sendmailAddresses(int(m.line)+1, min(r.last, r.sendmailStop(int(m.line)+1, transcriptAt)))
+	}
+	tries := r.sendmailTries(transcriptAt)
+	r.sendmailUnmarked(transcriptAt)
+	for i := range r.items {
+		applyTries(&r.items[i], tries)
+	}
+}
+
+// sendmailStop is the line where the list of addresses ends: the transcript, or
+// the fields.
+func (r *report) sendmailStop(from, transcriptAt int) int {
+	stop := min(r.body, r.last)
+	if transcriptAt >= from {
+		stop = min(stop, transcriptAt)
+	}
+	return stop
+}
+
+// sendmailAddresses reads the list: an address, then lines in parentheses or
+// brackets.
+func (r *report) sendmailAddresses(first, last int) {
+	var it *Item
+	for i := first; i < last; i++ {
+		l, at := r.line(i)
+		if len(l) == 0 {
+			continue
+		}
+		if s, _ := signAt(r.doc.Line(i)); s == signSeparator || bytes.HasPrefix(l, []byte("--")) {
+			return
+		}
+		switch {
+		case l[0] == '(' && it != nil:
+			end := i
+			for end+1 < last && l[len(l)-1] != ')' && end-i < 10 {
+				if l, _ = r.line(end + 1); len(l) == 0 || l[0] == '(' || l[0] == '<' {
+					break
+				}
+				end++
+			}
+			f := r.doc.flow(at+1, r.doc.LineEnd(end))
+			sendmailParenthesis(&f, it)
+			i = end
+			continue
+		}
+		lead := 0
+		for lead < len(l) && (l[lead] == '>' || l[lead] == ' ' || l[lead] == '*') {
+			lead++
+		}
+		a, n := mailboxAt(l[lead:])
+		if n == 0 {
+			if it == nil || r.doc.Line(i)[0] == '<' || l[0] == '"' {
+				// A pipe or a local name: the address is in "expanded from", in
+				// the fields, or nowhere.
+				word := strings.Trim(strings.ToLower(string(l)), "<>")
+				if word != "" && !strings.ContainsAny(word, " |\"/;") && len(word) < 65 {
+					it = r.item(word)
+				} else {
+					it = r.item("")
+				}
+			}
+			continue
+		}
+		rest := bytes.TrimSpace(l[lead+n:])
+		it = r.item(a)
+		if len(rest) > 1 && (rest[0] == '(' || rest[0] == '[') {
+			// McAfee: <r>   (REPLY); X1: r [words]
+			o := at + bytes.IndexByte(l[lead+n:], rest[0]) + lead + n + 1
+			f := r.doc.flow(o, at+len(l)-1)
+			reason := f.text
+			if rest[0] == '(' && foldPrefix(reason, "reason:") {
+				sendmailParenthesis(&f, it)
+				continue
+			}
+			if rep, ok := f.reply(0, len(reason)); ok {
+				it.Reply = rep
+			} else if len(reason) > 0 {
+				it.LocalReply = transcript.Reply{Lines: []string{string(reason)}, Span: f.span(0, len(reason))}
+			}
+		}
+	}
+}
+
+// sendmailParenthesis reads "reason: …)" and "expanded from: <o>)".
+func sendmailParenthesis(f *flow, it *Item) {
+	n := len(f.text)
+	if n > 0 && f.text[n-1] == ')' {
+		n--
+	}
+	switch {
+	case foldPrefix(f.text, "reason: "):
+		if rep, ok := f.reply(len("reason: "), n); ok {
+			it.Reply = rep
+			return
+		}
+		reason := f.text[min(len("reason: "), n):n]
+		fault, stage := faultAndStage(reason)
+		if fault != transcript.FaultNone {
+			it.Fault, it.Stage, it.FaultSpan = fault, stage, f.span(0, n)
+			return
+		}
+		it.LocalReply = transcript.Reply{Lines: []string{string(reason)}, Span: f.span(len("reason: "), n)}
+	case foldPrefix(f.text, "expanded from: "):
+		if a, _, _ := findMailbox(f.text[:n]); a != "" {
+			it.Original = a
+			if !strings.Contains(it.Recipient, "@") {
+				it.Recipient = a
+			}
+		}
+	}
+}
+
+// sendmailTry is one "while talking to" with what was said.
+type sendmailTry struct {
+	host    Mention
+	command string
+	reply   transcript.Reply
+	stage   transcript.Stage
+	echo    bool // an answer that follows from an earlier one
+}
+
+// sendmailTries reads the ">>>" and "<<<" lines: each refusal with its host and
+// the command above it.
+func (r *report) sendmailTries(from int) []sendmailTry {
+	var tries []sendmailTry
+	var host Mention
+	command := ""
+	for i := from; i < r.last; i++ {
+		l, at := r.line(i)
+		if len(l) < 4 {
+			continue
+		}
+		switch l[0] {
+		case '.', 'w', 'W':
+			n := foldIndexIn(l, "while talking to ")
+			if n < 0 {
+				continue
+			}
+			o := n + len("while talking to ")
+			if h, k := hostAt(l[o:]); k > 0 {
+				host = r.b.mention(Refuser, h, at+o, at+o+k)
+				command = ""
+			}
+		case '>':
+			if bytes.HasPrefix(l, []byte(">>> ")) {
+				command = string(l[4:])
+			}
+		case '<':
+			if !bytes.HasPrefix(l, []byte("<<< ")) {
+				continue
+			}
+			// All lines of one reply.
+			end := i
+			code := l[4:min(7, len(l))]
+			for len(l) > 7 && l[7] == '-' && end+1 < r.last {
+				m, _ := r.line(end + 1)
+				if !bytes.HasPrefix(m, []byte("<<< ")) || !bytes.HasPrefix(m[4:], code) {
+					break
+				}
+				l, end = m, end+1
+			}
+			text := make([]byte, 0, 256)
+			for k := i; k <= end; k++ {
+				m, _ := r.line(k)
+				text = append(append(text, m[4:]...), '\n')
+			}
+			rep, ok := transcript.ParseReply(string(text))
+			if !ok {
+				rep = transcript.Reply{Lines: []string{strings.TrimSpace(string(text))}}
+			}
+			rep.Span = r.b.span(at+4, r.doc.LineEnd(end))
+			i = end
+			if rep.Code != 0 && rep.Code < 400 {
+				continue
+			}
+			t := sendmailTry{host: host, command: command, reply: rep}
+			switch {
+			case rep.Code == 503 || rep.Code == 221 || isEchoReply(rep):
+				t.echo = true
+			case command == "":
+				t.stage = transcript.StageGreet
+			default:
+				t.stage = transcript.StageOf(command)
+			}
+			if t.stage == transcript.StageData {
+				// A reply directly under DATA may answer the RCPT before it:
+				// the commands were sent in one group.
+				if s := rep.Stage(); s == transcript.StageEnvelope || s == transcript.StageTLS || s == transcript.StageAuth {
+					t.stage = s
+				}
+			}
+			tries = append(tries, t)
+			if len(tries) > 10_000 {
+				r.limited = true
+				return tries
+			}
+		}
+	}
+	return tries
+}
+
+// isEchoReply reports whether a reply follows from an earlier refusal: no
+// recipients are left.
+func isEchoReply(rep transcript.Reply) bool {
+	if rep.Code != 554 && rep.Code != 421 && rep.Code != 451 {
+		return false
+	}
+	text := strings.ToLower(rep.Text())
+	return strings.Contains(text, "no valid recipients") || strings.Contains(text, "too many errors")
+}
+
+// applyTries gives an item the answer that decided: the one that its reason
+// repeats, else the last one that names it, else the last.
+func applyTries(it *Item, tries []sendmailTry) {
+	best := -1
+	rank := 0
+	for i := range tries {
+		t := &tries[i]
+		if t.echo {
+			continue
+		}
+		k := 1
+		if it.Recipient != "" && (strings.Contains(strings.ToLower(t.command), it.Recipient) || namesRecipient(t.reply, it.Recipient)) {
+			k = 3
+		}
+		if !it.Reply.IsZero() && t.reply.Code == it.Reply.Code && len(t.reply.Lines) > 0 && len(it.Reply.Lines) > 0 && samePrefix(t.reply.Lines[0], it.Reply.Lines[0]) {
+			k += 3
+		}
+		if k >= rank {
+			best, rank = i, k
+		}
+	}
+	if best < 0 {
+		return
+	}
+	t := &tries[best]
+	if it.Reply.IsZero() || rank >= 3 {
+		if it.Reply.Code == 0 || t.reply.Code == it.Reply.Code || rank >= 4 {
+			it.Reply = t.reply
+		}
+	} else if t.reply.Code != it.Reply.Code {
+		return
+	}
+	it.Stage = t.stage
+	it.Fault = transcript.FaultNone
+	if !t.host.IsZero() {
+		it.Refuser = t.host
+		it.Target = Mention{}
+	}
+}
+
+func namesRecipient(rep transcript.Reply, recipient string) bool {
+	for _, l := range rep.Lines {
+		if strings.Contains(strings.ToLower(l), recipient) {
+			return true
+		}
+	}
+	return false
+}
+
+// samePrefix compares two texts of which one may be cut ("plea...tions").
+func samePrefix(a, b string) bool {
+	n := min(len(a), len(b), 40)
+	return n > 0 && a[:n] == b[:n]
+}
+
+// sendmailUnmarked reads the lines without marks below the transcript: G's own
+// summaries, which name recipients (version 5 has no other list) and targets.
+//
+//	550 5.1.1 <r>... User unknown
+//	<r>... Deferred: Connection refused by T.
+//	451 4.4.1 reply: read error from T.
+//	554 <r>... 550 Host unknown
+func (r *report) sendmailUnmarked(from int) {
+	listed := len(r.items) > 0
+	for i := from; i < min(r.last, r.body); i++ {
+		l, at := r.line(i)
+		if len(l) < 5 || l[0] == '>' || bytes.HasPrefix(l, []byte("<<<")) || bytes.HasPrefix(l, []byte("...")) {
+			continue
+		}
+		dots := bytes.Index(l, []byte("... "))
+		if dots < 0 {
+			// Kin print the reply alone.
+			if len(r.items) == 1 && r.items[0].Reply.IsZero() && isDigit(l[0]) {
+				f := r.doc.flow(at, at+len(l))
+				if rep, ok := f.reply(0, len(f.text)); ok && rep.Code >= 400 && !isSummary(rep) {
+					r.items[0].Reply = rep
+				}
+			}
+			continue
+		}
+		head := l[:dots]
+		o := 0
+		if len(head) > 4 && isDigit(head[0]) && isDigit(head[1]) && isDigit(head[2]) {
+			o = 4
+			if c := statusCode(head[o:]); c != "" {
+				o += len(c)
+			}
+			for o < len(head) && head[o] == ' ' {
+				o++
+			}
+		}
+		a, n := mailboxAt(head[o:])
+		if n == 0 && !listed {
+			continue
+		}
+		f := r.doc.flow(at+dots+len("... "), at+len(l))
+		var it *Item
+		switch {
+		case n > 0 && (!listed || r.known(a)):
+			it = r.item(a)
+		case len(r.items) == 1:
+			it = &r.items[0]
+		default:
+			continue
+		}
+		if it.Status == "" {
+			it.Status = statusCode(l[min(4, len(l)):])
+		}
+		if deferredBy(&f, it) || !it.Reply.IsZero() {
+			continue
+		}
+		if rep, ok := f.reply(0, len(f.text)); ok && rep.Code != 0 {
+			// "554 <r>... 550 Host unknown": the inner code is the reason.
+			it.LocalReply = rep
+		}
+		// G's own words: "554 <r>... 550 Host unknown (Authoritative …)".
+		if !listed || it.LocalReply.IsZero() && it.Fault == transcript.FaultNone {
+			g := r.doc.flow(at, at+len(l))
+			fault, stage := sendmailFault(f.text)
+			if fault != transcript.FaultNone {
+				it.Fault, it.Stage, it.FaultSpan = fault, stage, f.span(0, len(f.text))
+			}
+			if rep, ok := g.reply(0, len(g.text)); ok && it.LocalReply.IsZero() {
+				it.LocalReply = rep
+			}
+		}
+	}
+}
+
+// isSummary reports whether a reply is one of the summaries that Sendmail ends
+// a transcript with.
+func isSummary(rep transcript.Reply) bool {
+	text := rep.Text()
+	return text == "Service unavailable" || text == "Data format error"
+}
+
+// sendmailFault are the faults in Sendmail's own summaries.
+func sendmailFault(t []byte) (transcript.Fault, transcript.Stage) {
+	switch {
+	case foldIndexIn(t, "host unknown") >= 0, foldIndexIn(t, "host name lookup failure") >= 0, foldIndexIn(t, "name server") >= 0:
+		return transcript.FaultDNS, transcript.StageResolve
+	case foldIndexIn(t, "connection timed out") >= 0:
+		return transcript.FaultTimeout, transcript.StageConnect
+	case foldIndexIn(t, "connection refused") >= 0:
+		return transcript.FaultRefused, transcript.StageConnect
+	case foldIndexIn(t, "connection reset") >= 0:
+		return transcript.FaultReset, ""
+	}
+	return transcript.FaultNone, ""
+}
+
+// deferredBy reads "Deferred: Connection refused by T." and its kin.
+func deferredBy(f *flow, it *Item) bool {
+	if !foldPrefix(f.text, "deferred") && foldIndexIn(f.text, " with ") < 0 && foldIndexIn(f.text, "name server: ") < 0 {
+		return false
+	}
+	fault, stage := sendmailFault(f.text)
+	if fault == transcript.FaultNone {
+		// "Deferred: 450 4.7.1 …" repeats the answer.
+		return false
+	}
+	it.FaultSpan = f.span(0, len(f.text))
+	for _, lead := range []string{" by ", " with ", "ame server: "} {
+		n := f.find(lead, 0)
+		if n < 0 {
+			continue
+		}
+		o := n + len(lead)
+		if h, k := hostAt(f.text[o:]); k > 0 {
+			if it.Reply.IsZero() {
+				it.Target = f.mention(Target, h, o, o+k)
+			}
+			break
+		}
+	}
+	if it.Reply.IsZero() {
+		it.Fault, it.Stage = fault, stage
+	}
+	return true
+}
