@@ -1,8 +1,13 @@
 package analyze
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/smtp-handoff/handoff/analyze/ndr"
 	"github.com/smtp-handoff/handoff/analyze/transcript"
@@ -12,13 +17,32 @@ import (
 // dialogue, or a report of handoff itself. It never fails: what cannot be read
 // gives insufficient-evidence with the text to ask for.
 func Analyze(input []byte, o Options) *Report {
-	in := Input{Source: o.Source, Bytes: int64(len(input)), SHA256: digest(input)}
-	if r, ok := readBack(input, &in, o); ok {
+	in := inputOf(input, &o)
+	if r, ok := readBack(input, in, o); ok {
 		return r
 	}
-	doc := ndr.Prepare(input)
-	cases := ndr.Options{RelayDomains: o.RelayDomains}.Read(input)
-	return judgeCases(cases, doc.Quote, &in, o)
+	text, whole := unpacked(input)
+	in.Truncated = in.Truncated || !whole
+	cases := ndr.Options{RelayDomains: o.RelayDomains}.Read(text)
+	return judgeCases(cases, text, in, o)
+}
+
+// JudgeCases judges what the readers found in one input. Spans of the cases are
+// places in that input; without it (nil) the report has no quotes.
+func JudgeCases(cases []ndr.Case, input []byte, o Options) *Report {
+	return judgeCases(cases, input, inputOf(input, &o), o)
+}
+
+func inputOf(input []byte, o *Options) *Input {
+	in := &Input{Source: o.Source, Bytes: int64(len(input)), Message: o.Origin.Message, SHA256: o.Origin.SHA256}
+	if o.Origin.Size > 0 {
+		in.Bytes = o.Origin.Size
+	}
+	if in.SHA256 == "" {
+		in.SHA256 = digest(input)
+	}
+	in.Truncated = o.Origin.Cut > 0 || o.Origin.Problem != ""
+	return in
 }
 
 func digest(input []byte) string {
@@ -28,18 +52,96 @@ func digest(input []byte) string {
 	return string(b[:])
 }
 
-// JudgeCases judges what the readers found in one input. Spans of the cases are
-// places in that input; without it (nil) the report has no quotes.
-func JudgeCases(cases []ndr.Case, input []byte, o Options) *Report {
-	in := Input{Source: o.Source, Bytes: int64(len(input)), SHA256: digest(input)}
-	var quote func(transcript.Span) string
-	if input != nil {
-		quote = func(s transcript.Span) string {
-			start := min(max(s.Offset, 0), len(input))
-			return string(input[start:min(max(s.End, start), len(input))])
+// Unreadable is the report about an input that holds no text: a picture, an
+// archive, a file that could not be opened. Options.Origin says why.
+func Unreadable(o Options) *Report {
+	in := inputOf(nil, &o)
+	in.Format = "unreadable"
+	f := finding(findingUnreadable, nil)
+	f.Why = o.Origin.Problem
+	if o.Origin.Advice != "" {
+		f.Fix = []Fix{{Who: SenderSystem, Text: o.Origin.Advice}}
+	}
+	advice := o.Origin.Advice
+	if advice == "" {
+		advice = "send the text of the bounce, or the sending server's SMTP log"
+	}
+	return &Report{
+		SchemaVersion: SchemaVersion, Kind: "analysis", Input: in, Findings: []Finding{f},
+		Verdict: Summary{
+			Code: InsufficientEvidence, Status: Inconclusive, Confidence: Possible,
+			Headline: fit("unreadable: "+o.Origin.Problem, "this input cannot be read"),
+			Next:     string(SenderSystem) + ": " + advice,
+		},
+		NextTests: []NextTest{{ID: "send-text", Do: advice, Who: string(SenderSystem), Separates: []string{}}},
+	}
+}
+
+// maxUnpacked bounds what is taken out of a gzip that was given as one input.
+const maxUnpacked = 64 << 20
+
+// unpacked opens a gzip that was given as one input. It reports false when it
+// is damaged or larger than is read; what came out before that is the text.
+func unpacked(input []byte) ([]byte, bool) {
+	if len(input) < 3 || input[0] != 0x1f || input[1] != 0x8b || input[2] != 8 {
+		return input, true
+	}
+	z, err := gzip.NewReader(bytes.NewReader(input))
+	if err != nil {
+		return input, false
+	}
+	text, err := io.ReadAll(io.LimitReader(z, maxUnpacked+1))
+	if len(text) > maxUnpacked {
+		return text[:maxUnpacked], false
+	}
+	return text, err == nil
+}
+
+// quoteOf cuts quotes out of an input: as they stand there, NULs dropped and
+// bytes that are no UTF-8 read as Latin-1.
+func quoteOf(input []byte) func(transcript.Span) string {
+	if input == nil {
+		return nil
+	}
+	return func(s transcript.Span) string {
+		start := min(max(s.Offset, 0), len(input))
+		end := min(max(s.End, start), len(input))
+		if end-start > 2*maxQuote {
+			end = start + 2*maxQuote
+		}
+		cut := input[start:end]
+		if utf8.Valid(cut) && bytes.IndexByte(cut, 0) < 0 {
+			return string(cut)
+		}
+		if !utf8.Valid(cut) && end < len(input) {
+			// The bound may have cut a character in two.
+			if t := trimPartial(cut); utf8.Valid(t) {
+				return strings.ReplaceAll(string(t), "\x00", "")
+			}
+		}
+		var b strings.Builder
+		for len(cut) > 0 {
+			r, n := utf8.DecodeRune(cut)
+			if r == utf8.RuneError && n == 1 {
+				r = rune(cut[0])
+			}
+			if r != 0 {
+				b.WriteRune(r)
+			}
+			cut = cut[n:]
+		}
+		return b.String()
+	}
+}
+
+// trimPartial drops the beginning of a character at the end.
+func trimPartial(b []byte) []byte {
+	for i := 1; i < utf8.UTFMax && i <= len(b); i++ {
+		if utf8.RuneStart(b[len(b)-i]) {
+			return b[:len(b)-i]
 		}
 	}
-	return judgeCases(cases, quote, &in, o)
+	return b
 }
 
 // caseNotes is a case as far as findings want it.
@@ -47,8 +149,8 @@ type caseNotes struct {
 	c *ndr.Case
 }
 
-func judgeCases(cases []ndr.Case, quote func(transcript.Span) string, in *Input, o Options) *Report {
-	j := newJudge(&o, quote)
+func judgeCases(cases []ndr.Case, text []byte, in *Input, o Options) *Report {
+	j := newJudge(&o, quoteOf(text))
 	all := make([]judgement, 0, 1)
 	notes := make([]*caseNotes, 0, len(cases))
 	for i := range cases {
@@ -131,6 +233,9 @@ func (j *judge) report(all []judgement, notes []*caseNotes, in *Input) *Report {
 	}
 	r := &Report{SchemaVersion: SchemaVersion, Kind: "analysis", Input: in, NextTests: []NextTest{}}
 	r.Findings = j.findings(all, notes)
+	if o := &j.o.Origin; o.Problem != "" || o.Cut > 0 {
+		r.Findings = append(r.Findings, partOnly(o))
+	}
 	r.Verdict = headline(all)
 	r.Outcomes = make([]Outcome, len(all))
 	for i := range all {
@@ -150,6 +255,17 @@ func (j *judge) report(all []judgement, notes []*caseNotes, in *Input) *Report {
 		r.addTest(NextTest{ID: "sending-server-log", Do: "send the whole bounce, or the sending server's SMTP log", Who: string(SenderSystem), Separates: []string{}})
 	}
 	return r
+}
+
+// partOnly says that an input was not read whole, and why.
+func partOnly(o *Origin) Finding {
+	f := finding(findingLimit, nil)
+	if o.Problem != "" {
+		f.Why = o.Problem
+	} else {
+		f.Why = "the message is larger than is kept: its beginning and its end were read, " + itoa(o.CutLines) + " lines between them were not"
+	}
+	return f
 }
 
 // maxTests bounds the next tests of one report: the first ones are the

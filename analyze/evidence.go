@@ -22,7 +22,7 @@ func (j *judge) evidence(c *ndr.Case, it *ndr.Item, g *judgement) []Evidence {
 	if j.quote == nil {
 		return []Evidence{}
 	}
-	q := quoter{quote: j.quote, out: make([]Evidence, 0, 4)}
+	q := quoter{j: j, out: make([]Evidence, 0, 4)}
 	for _, m := range j.deciding(c, it, g.rung) {
 		q.mention(m)
 	}
@@ -71,7 +71,7 @@ func (j *judge) deciding(c *ndr.Case, it *ndr.Item, rung int) []*ndr.Mention {
 
 // quoter collects quotes, each place and role once.
 type quoter struct {
-	quote func(transcript.Span) string
+	j     *judge
 	out   []Evidence
 	spans [maxEvidence]transcript.Span
 }
@@ -91,15 +91,34 @@ func (q *quoter) add(s transcript.Span, role string) {
 			return
 		}
 	}
-	text := q.quote(s)
-	if text == "" {
+	e, ok := q.j.cite(s, role)
+	if !ok {
 		return
 	}
-	if len(text) > maxQuote {
-		text = cutRunes(text, maxQuote)
-	}
 	q.spans[len(q.out)] = s
-	q.out = append(q.out, Evidence{Line: s.Line, Column: s.Column, Quote: text, Role: role})
+	q.out = append(q.out, e)
+}
+
+// cite quotes one place of the input. The line is that of the source: an
+// archive's lines before the message, and lines that were left out of a large
+// one, count.
+func (j *judge) cite(s transcript.Span, role string) (Evidence, bool) {
+	if j.quote == nil || s.IsZero() {
+		return Evidence{}, false
+	}
+	text := j.quote(s)
+	if text == "" {
+		return Evidence{}, false
+	}
+	e := Evidence{Line: s.Line, Column: s.Column, Quote: cutRunes(text, maxQuote), Role: role}
+	o := &j.o.Origin
+	if o.Line > 1 {
+		e.Line += o.Line - 1
+	}
+	if o.Cut > 0 && s.Offset >= o.Cut {
+		e.Line += o.CutLines
+	}
+	return e, true
 }
 
 // cutRunes cuts a text to at most n bytes, never inside a character.

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/smtp-handoff/handoff/analyze/causes"
+	"github.com/smtp-handoff/handoff/analyze/ndr"
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
 
@@ -191,8 +192,10 @@ func (j *judge) findings(all []judgement, cases []*caseNotes) []Finding {
 				continue
 			}
 			var ev []Evidence
-			if !n.Span.IsZero() && n.ID != findingSecretMasked && j.quote != nil {
-				ev = []Evidence{{Line: n.Span.Line, Column: n.Span.Column, Quote: cutRunes(j.quote(n.Span), maxQuote), Role: "named"}}
+			if n.ID != findingSecretMasked {
+				if e, ok := j.cite(n.Span, string(ndr.Named)); ok {
+					ev = []Evidence{e}
+				}
 			}
 			f := finding(n.ID, ev)
 			if n.Text != "" {
@@ -265,8 +268,8 @@ func (j *judge) lookalikes(cases []*caseNotes) []Evidence {
 				return out
 			}
 			looked = append(looked, m.Host)
-			if transcript.Lookalike(m.Host, j.domains) && j.quote != nil {
-				out = append(out, Evidence{Line: m.Span.Line, Column: m.Span.Column, Quote: cutRunes(j.quote(m.Span), maxQuote), Role: string(m.Role)})
+			if e, ok := j.cite(m.Span, string(m.Role)); ok && transcript.Lookalike(m.Host, j.domains) {
+				out = append(out, e)
 			}
 		}
 	}

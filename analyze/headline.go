@@ -306,7 +306,7 @@ func (g *judgement) handshakeWords(host string) (what, do string) {
 	case transcript.StageTLS:
 		p := g.obs.TLS
 		if p == "" {
-			p = tlsProblem(g.obs.Words)
+			p = tlsFault(g.obs.Words)
 		}
 		for _, t := range tlsHeadlines {
 			if t.problem == p {

@@ -155,6 +155,9 @@ func (w *jsonWriter) input(in *Input) {
 	w.integer("bytes", in.Bytes)
 	w.str("sha256", in.SHA256)
 	w.boolean("truncated", in.Truncated)
+	if in.Message != 0 {
+		w.integer("message", int64(in.Message))
+	}
 	w.shut('}')
 }
 

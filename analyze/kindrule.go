@@ -190,8 +190,8 @@ var tlsWords = [...]struct {
 	{"handshake_failure", "alert"},
 }
 
-// tlsProblem names the handshake fault that the words speak of, or "".
-func tlsProblem(words string) string {
+// tlsFault names the handshake fault that the words speak of, or "".
+func tlsFault(words string) string {
 	for _, t := range tlsWords {
 		if containsAny(words, []string{t.words}) {
 			return t.problem

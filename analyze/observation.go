@@ -28,11 +28,13 @@ type Observation struct {
 	Login     string          // user name that logged in or tried; empty: not known
 	Sender    string          // envelope sender; "<>" the null sender; empty: not known
 	Recipient string
-	Masked    bool      // banner or EHLO keywords were masked (XXXXXXXA, 220 ****)
-	Via       string    // family of the report, or "probe": Exchange Online has its own causes
-	Words     string    // the fault's words in the text, lower case, for causes that key on them
-	Host      string    // the host that answered or was tried
-	When      time.Time // zero: not known
+	Implicit  transcript.Fact // the client spoke TLS from the first byte
+	Tester    bool            // the test program broke its own test (openssl s_client and its R)
+	Masked    bool            // banner or EHLO keywords were masked (XXXXXXXA, 220 ****)
+	Via       string          // family of the report, or "probe": Exchange Online has its own causes
+	Words     string          // the fault's words in the text, lower case, for causes that key on them
+	Host      string          // the host that answered or was tried
+	When      time.Time       // zero: not known
 }
 
 // Facts are what the user tells us beside the texts. Zero values are unknown.
@@ -55,4 +57,23 @@ type Options struct {
 	RelayDomains []string
 	Facts        Facts
 	Now          time.Time // for "worth trying again at"; zero: no clock time is named
+	Origin       Origin
+}
+
+// Origin says where the bytes of an input come from, when they are part of
+// something larger: a message of an archive, or what was kept of a large one.
+// The zero value is a whole input.
+type Origin struct {
+	Message int    // place among the messages of the source, from 1; 0: the source is one message
+	Line    int    // line of the source that the first byte stands in, from 1; 0: 1
+	Size    int64  // bytes of the message; 0: as many as were given
+	SHA256  string // of all its bytes, in hexadecimal; empty: of those given
+	// Cut is the offset at which bytes were left out, CutLines the number of line
+	// ends among them. Zero: none were.
+	Cut      int
+	CutLines int
+	// Problem says in a few words why the message could not be read to its end;
+	// Advice what to do about it.
+	Problem string
+	Advice  string
 }

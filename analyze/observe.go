@@ -27,6 +27,7 @@ func (j *judge) observe(c *ndr.Case, it *ndr.Item, stage transcript.Stage, kind 
 		Via:       c.Format,
 		Host:      name(j.dialled(it)),
 		When:      it.When,
+		Tester:    hasNote(c, noteTester),
 	}
 	if obs.Reply.IsZero() {
 		obs.Reply = it.LocalReply
@@ -65,6 +66,7 @@ func fromSession(obs *Observation, s *transcript.Session) {
 	if obs.Port == 0 {
 		obs.Port = s.Port
 	}
+	obs.Implicit = fact(s.Implicit)
 	if obs.Host == "" {
 		obs.Host = s.Server
 		if obs.Host == "" {

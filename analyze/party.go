@@ -30,7 +30,7 @@ func (j *judge) party(c *ndr.Case, it *ndr.Item, g *judgement, kind transcript.K
 		if g.obs.Stage == transcript.StageTLS {
 			p := g.obs.TLS
 			if p == "" {
-				p = tlsProblem(g.obs.Words)
+				p = tlsFault(g.obs.Words)
 			}
 			if p == "implicit" {
 				return SenderSystem

@@ -130,7 +130,8 @@ type Input struct {
 	Format    string `json:"format"`
 	Bytes     int64  `json:"bytes"`
 	SHA256    string `json:"sha256"`
-	Truncated bool   `json:"truncated"` // a limit was hit: the report is partial
+	Truncated bool   `json:"truncated"`         // a limit was hit: the report is partial
+	Message   int    `json:"message,omitempty"` // place among the messages of an archive, from 1
 }
 
 // Summary is the headline.
