@@ -182,11 +182,14 @@ func (p *program) analyze(ctx context.Context, args []string, f *analyzeFlags, o
 	sum := newSummary()
 	watch := p.watchBulk()
 	defer watch.stop()
-	unreadable, read := 0, 0
+	unreadable, gone, read := 0, 0, 0
 	err = p.eachReport(ctx, args, f, o, func(a *analyzed) error {
 		read++
 		if a.unreadable != "" {
 			unreadable++
+			if a.err != nil {
+				gone++
+			}
 			p.warn("%s: %s", a.source, a.unreadable)
 		}
 		watch.add(a)
@@ -212,6 +215,8 @@ func (p *program) analyze(ctx context.Context, args []string, f *analyzeFlags, o
 	case stopped:
 		p.say("stopped after %d messages; what is done has been written", read)
 		return interrupted()
+	case read > 0 && gone == read:
+		return ended(exitNoInput)
 	case read > 0 && unreadable == read:
 		return ended(exitData)
 	}

@@ -158,7 +158,7 @@ func TestPlugin(t *testing.T) {
 	if code, text, _, _ = runCheck(t, "--bundled", "--scenario", "starttls-stripped"); code != 2 {
 		t.Errorf("STARTTLS stripped gives %d %q", code, text)
 	}
-	if _, _, _, rest := runCheck(t, "--bundled", "-vvv"); !strings.Contains(strings.Join(rest, "\n"), "S: 235 2.7.0") {
+	if _, _, _, rest := runCheck(t, "--bundled", "-vvv"); !strings.Contains(strings.Join(rest, "\n"), "<~  235 2.7.0") {
 		t.Errorf("-vvv shows no dialogue: %q", rest)
 	}
 	for _, args := range [][]string{

@@ -14,56 +14,10 @@ import (
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/config"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/report"
-	"github.com/smtp-handoff/handoff/probe"
 )
 
 // checksAtOnce bounds how many targets of a configuration are probed at a time.
 const checksAtOnce = 16
-
-// moduleFlags are the probe's flags as a module of the configuration sets them.
-func moduleFlags(m *config.Module, host string) *probeFlags {
-	f := &probeFlags{
-		host: host, ports: m.Ports, intent: orElse(m.Intent, "auth"), helo: m.HELO, mechanism: orElse(m.Mechanism, "auto"),
-		from: m.From, to: m.To, ourDomains: m.OurDomains, stopAfter: orElse(m.StopAfter, "envelope"), ca: m.CAFile,
-		timeout: 30 * time.Second, deadline: 2 * time.Minute, only4: m.IPVersion == 4, only6: m.IPVersion == 6, source: m.Source,
-		retryWait: time.Minute,
-	}
-	if len(f.ports) == 0 {
-		f.ports = []int{25, 587}
-	}
-	if m.Timeout > 0 {
-		f.timeout = time.Duration(m.Timeout)
-	}
-	if m.Deadline > 0 {
-		f.deadline = time.Duration(m.Deadline)
-	}
-	for _, port := range f.ports {
-		if a := m.Connect[port]; a != "" {
-			f.connect = append(f.connect, fmt.Sprintf("%d=%s", port, a))
-		}
-	}
-	return f
-}
-
-// moduleJob makes a probe of a target by a module.
-func (p *program) moduleJob(ctx context.Context, m *config.Module, host string) (*job, error) {
-	if !m.Allows(host) {
-		return nil, fmt.Errorf("module %q may not be asked to probe %q", m.Name, host)
-	}
-	j, err := p.job(ctx, moduleFlags(m, host))
-	if err != nil {
-		return nil, err
-	}
-	if m.HasCredential() {
-		password, odd, err := m.Secret().Read(ctx)
-		if err != nil {
-			return nil, fail(exitConfig, fmt.Sprintf("module %q: %s", m.Name, err))
-		}
-		j.odd = odd
-		j.plan.Credential = probe.NewCredential(host, m.User, password)
-	}
-	return j, nil
-}
 
 // checkAll checks every target of the configuration file.
 func (p *program) checkAll(ctx context.Context, c *checkFlags) error {
@@ -75,6 +29,12 @@ func (p *program) checkAll(ctx context.Context, c *checkFlags) error {
 		return fail(exitConfig, p.flags.config+" names no targets", "add 'targets:' with a host and a module each")
 	}
 	p.flags.quiet = true
+	modules := map[string]*module{}
+	for _, name := range file.ModuleNames() {
+		if modules[name], err = p.compile(ctx, file.Modules[name]); err != nil {
+			return err
+		}
+	}
 	results := make([]checked, len(file.Targets))
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, checksAtOnce)
@@ -82,7 +42,7 @@ func (p *program) checkAll(ctx context.Context, c *checkFlags) error {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			results[i] = p.checkTarget(ctx, file.Modules[t.Module], t, c)
+			results[i] = p.checkTarget(ctx, modules[t.Module], t, c)
 		})
 	}
 	wg.Wait()
@@ -121,7 +81,7 @@ func (p *program) checkAll(ctx context.Context, c *checkFlags) error {
 	return result(state)
 }
 
-func (p *program) checkTarget(ctx context.Context, m *config.Module, t config.Target, c *checkFlags) (r checked) {
+func (p *program) checkTarget(ctx context.Context, m *module, t config.Target, c *checkFlags) (r checked) {
 	r = checked{name: t.Host + " " + t.Module, state: stateUnknown}
 	defer func() {
 		if v := recover(); v != nil {
@@ -133,7 +93,7 @@ func (p *program) checkTarget(ctx context.Context, m *config.Module, t config.Ta
 	l, err := flags.limits()
 	if err == nil {
 		var j *job
-		if j, err = p.moduleJob(ctx, m, t.Host); err == nil {
+		if j, err = m.job(ctx, t.Host); err == nil {
 			l.deadline = min(l.deadline, j.options.Deadline)
 			j.options.Deadline = l.deadline
 			j.options.Timeout = min(j.options.Timeout, l.deadline)

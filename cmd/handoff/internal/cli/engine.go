@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"strings"
 	"time"
 
 	"github.com/smtp-handoff/handoff/analyze"
@@ -23,13 +22,10 @@ func judgeProbe(j *job, res *probe.Result, now time.Time) *analyze.Report {
 	}, o)
 }
 
-// transcriptText is the dialogue of one session.
+// transcriptText is the dialogue of one session in the marks of swaks, secrets
+// masked when it was recorded, nothing in it that steers a terminal.
 func transcriptText(s *transcript.Session) string {
-	var b strings.Builder
-	for _, l := range analyze.TranscriptLines(s) {
-		b.WriteString(transcript.Escape(l) + "\n")
-	}
-	return b.String()
+	return string(transcript.AppendFormat(nil, s, transcript.FormatOptions{}))
 }
 
 // sessionLines gives the evidence of a probe its lines.

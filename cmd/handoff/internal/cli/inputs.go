@@ -1,131 +1,155 @@
 package cli
 
 import (
-	"bytes"
 	"context"
-	"io"
+	"encoding/hex"
 	"os"
-	"unicode/utf8"
+	"strings"
 
 	"github.com/smtp-handoff/handoff/analyze"
+	"github.com/smtp-handoff/handoff/analyze/mailbox"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/report"
 )
 
-// input is one text to be judged.
-type input struct {
-	source    string
-	raw       []byte
-	truncated bool
-}
-
-// analyzed is a judged input.
+// analyzed is a judged message.
 type analyzed struct {
 	source     string
 	report     *analyze.Report
 	lines      report.Lines
-	unreadable string // why nothing in it can be read; empty: it could be
+	unreadable string // why nothing in it can be read, and what to do; empty: it could be
+	err        error  // of the system, when the source could not be opened
 	bytes      int64
 }
 
-// maxInput bounds one text. What is beyond it is left out, and said.
-const maxInput = 32 << 20
-
-// mayHoldSeveral tells inputs that give several reports.
+// mayHoldSeveral tells inputs that may give several reports: a folder, or a
+// file that begins like an mbox or a compressed one.
 func (p *program) mayHoldSeveral(name string, f *analyzeFlags) bool {
+	if f.single || name == "-" {
+		return false
+	}
 	st, err := os.Stat(name)
-	return err == nil && st.IsDir() && !f.single
+	if err == nil && st.IsDir() {
+		return true
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	begin := make([]byte, 5)
+	n, _ := file.Read(begin)
+	return string(begin[:n]) == "From " || strings.HasPrefix(string(begin[:n]), "\x1f\x8b")
 }
 
-// eachReport judges every text of the inputs and gives the reports in order.
+// eachReport judges every message of the inputs and gives the reports in order.
 func (p *program) eachReport(ctx context.Context, args []string, f *analyzeFlags, o analyze.Options, yield func(*analyzed) error) error {
-	for _, name := range args {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		in := p.stdin
-		if name != "-" {
-			file, err := os.Open(name)
-			if err != nil {
-				return fail(exitNoInput, "cannot open "+name)
-			}
-			defer file.Close()
-			in = file
-		}
-		raw, err := io.ReadAll(io.LimitReader(in, maxInput+1))
-		if err != nil {
-			return fail(exitNoInput, "cannot read "+name)
-		}
-		x := input{source: name, raw: raw}
-		if len(raw) > maxInput {
-			x.raw, x.truncated = raw[:maxInput], true
-		}
-		if err := yield(p.judge(&x, o)); err != nil {
+	withLines := p.flags.format != string(report.JSON) && p.flags.format != string(report.JSONL) && !f.summary
+	messages := mailbox.Walk(ctx, args, mailbox.Options{Stdin: p.stdin, Whole: f.single})
+	for a := range mailbox.Map(ctx, messages, f.jobs, func(m mailbox.Message) *analyzed { return judgeMessage(&m, o, withLines) }) {
+		if err := yield(a); err != nil {
 			return err
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
-// judge analyzes one text.
-func (p *program) judge(in *input, o analyze.Options) *analyzed {
-	o.Source = in.source
-	r := analyze.Analyze(in.raw, o)
-	if in.truncated && r.Input != nil {
-		r.Input.Truncated = true
+// judgeMessage analyzes one message. A message that cannot be read is a row too.
+func judgeMessage(m *mailbox.Message, o analyze.Options, withLines bool) *analyzed {
+	o.Source = m.Source
+	o.Origin = analyze.Origin{
+		Message: m.Number, Line: m.Line, Size: m.Size, Cut: m.Cut, CutLines: m.CutLines, Problem: m.Problem, Advice: m.Advice,
 	}
-	a := &analyzed{source: in.source, report: r, bytes: int64(len(in.raw))}
-	if r.Verdict.Code == analyze.InsufficientEvidence && (r.Input == nil || r.Input.Format == "") {
-		a.unreadable = foreignKind(in.raw)
+	if m.Cut > 0 {
+		o.Origin.SHA256 = hex.EncodeToString(m.Sum[:])
+	}
+	a := &analyzed{source: m.Source, bytes: m.Size}
+	if m.Problem != "" && len(m.Data) == 0 {
+		a.unreadable, a.err = m.Problem, m.Err
+		if m.Advice != "" {
+			a.unreadable += ": " + m.Advice
+		}
+		a.report = analyze.Unreadable(o)
+		return a
+	}
+	a.report = analyze.Analyze(m.Data, o)
+	if withLines {
+		a.lines = evidenceLines(m, a.report)
 	}
 	return a
 }
 
-// magics are beginnings of files that are no text.
-var magics = []struct{ start, says string }{
-	{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Outlook .msg or other OLE file: save the mail as .eml, or copy its text"},
-	{"PK\x03\x04", "a ZIP archive or an Office document: unpack it, or copy the text"},
-	{"\x1f\x8b", "a gzip file that cannot be unpacked"},
-	{"%PDF-", "a PDF: copy the text out of it"},
-	{"\x89PNG", "a picture: type what it shows, the host and the reply above all"},
-	{"\xff\xd8\xff", "a picture: type what it shows, the host and the reply above all"},
-	{"GIF8", "a picture: type what it shows, the host and the reply above all"},
-	{"\x78\x9f\x3e\x22", "a winmail.dat (TNEF): have the sender send it as plain text"},
-	{"{\\rtf", "an RTF document: save it as plain text"},
-	{"\x7fELF", "a program"},
-	{"MZ", "a program"},
-	{"7z\xbc\xaf", "a 7z archive: unpack it"},
-	{"BZh", "a bzip2 file: unpack it"},
-	{"\xfd7zXZ", "an xz file: unpack it"},
-	{"\x28\xb5\x2f\xfd", "a zstd file: unpack it"},
-}
-
-// foreignKind names what is no text; empty when it is one.
-func foreignKind(raw []byte) string {
-	for _, m := range magics {
-		if bytes.HasPrefix(raw, []byte(m.start)) && binary(raw) || m.start == "%PDF-" && bytes.HasPrefix(raw, []byte(m.start)) {
-			return "this is " + m.says
+// eachEvidence calls fn with every evidence of a report.
+func eachEvidence(r *analyze.Report, fn func(*analyze.Evidence)) {
+	for i := range r.Outcomes {
+		for k := range r.Outcomes[i].Evidence {
+			fn(&r.Outcomes[i].Evidence[k])
 		}
 	}
-	if binary(raw) {
-		return "this is no text: binary data"
+	for i := range r.Findings {
+		for k := range r.Findings[i].Evidence {
+			fn(&r.Findings[i].Evidence[k])
+		}
 	}
-	return ""
 }
 
-// binary reports whether the first 64 kB are no text in any common encoding:
-// more than one byte in ten is a control or belongs to no character.
-func binary(raw []byte) bool {
-	raw = raw[:min(len(raw), 64<<10)]
-	if len(raw) == 0 || bytes.HasPrefix(raw, []byte{0xff, 0xfe}) || bytes.HasPrefix(raw, []byte{0xfe, 0xff}) {
-		return false
+// maxLineShown bounds what is kept of a line that evidence stands in.
+const maxLineShown = 4 << 10
+
+// evidenceLines keeps the lines that evidence points at, masked. The message
+// itself is not kept.
+func evidenceLines(m *mailbox.Message, r *analyze.Report) report.Lines {
+	if len(r.Sessions) > 0 {
+		return sessionLines(analyze.SessionsOf(r))
 	}
-	odd := 0
-	for rest := raw; len(rest) > 0; {
-		r, n := utf8.DecodeRune(rest)
-		if r == utf8.RuneError && n == 1 && len(rest) >= utf8.UTFMax || r < ' ' && r != '\t' && r != '\n' && r != '\r' && r != '\f' && r != 0x1b && r != '\b' {
-			odd += n
+	// Evidence names lines of the source; the message begins somewhere in it and
+	// may lack its middle.
+	before, cutLine := max(m.Line-1, 0), 0
+	if m.Cut > 0 {
+		cutLine = countLines(m.Data[:m.Cut])
+	}
+	wanted := map[int]int{} // line of the message → line of the source
+	eachEvidence(r, func(e *analyze.Evidence) {
+		for i := range 1 + strings.Count(e.Quote, "\n") {
+			line := e.Line + i - before
+			if m.Cut > 0 && line > cutLine+m.CutLines {
+				line -= m.CutLines
+			}
+			if e.Port == 0 && e.Line > 0 && len(wanted) < 1000 {
+				wanted[line] = e.Line + i
+			}
 		}
-		rest = rest[n:]
+	})
+	if len(wanted) == 0 {
+		return nil
 	}
-	return odd > len(raw)/10
+	kept := map[int]string{}
+	text := maskedText(m.Data)
+	line, start := 1, 0
+	for i := 0; i <= len(text) && len(kept) < len(wanted); i++ {
+		if i < len(text) && text[i] != '\n' && text[i] != '\r' {
+			continue
+		}
+		if at, ok := wanted[line]; ok {
+			kept[at] = string(text[start:min(i, start+maxLineShown)])
+		}
+		if i+1 < len(text) && text[i] == '\r' && text[i+1] == '\n' {
+			i++
+		}
+		line, start = line+1, i+1
+	}
+	return func(port, line int) (string, bool) {
+		s, ok := kept[line]
+		return s, ok && port == 0
+	}
+}
+
+// countLines is how many line ends there are.
+func countLines(b []byte) int {
+	n := 0
+	for i := 0; i < len(b); i++ {
+		if b[i] == '\n' || b[i] == '\r' && (i+1 == len(b) || b[i+1] != '\n') {
+			n++
+		}
+	}
+	return n
 }

@@ -24,7 +24,11 @@ func (p *program) openSink() (*sink, error) {
 	if p.flags.output == "" || p.flags.output == "-" {
 		return &sink{w: p.stdout}, nil
 	}
-	return createSink(p.flags.output)
+	s, err := createSink(p.flags.output)
+	if err == nil && p.flags.format == "prom" {
+		_ = s.file.Chmod(0o644) // the node exporter reads it, and it holds no secret
+	}
+	return s, err
 }
 
 func createSink(name string) (*sink, error) {
@@ -92,6 +96,9 @@ func (p *program) openReports(stream bool, command string) (*reports, error) {
 }
 
 func (p *program) writer(w io.Writer, o report.Options) (report.Writer, error) {
+	if p.flags.format == "prom" {
+		return promWriter(w)
+	}
 	rw, err := report.New(w, report.Format(p.flags.format), o)
 	if err != nil {
 		return nil, usage(err.Error())
@@ -105,7 +112,14 @@ func (r *reports) write(rep *analyze.Report, lines report.Lines) error {
 	if r.p.flags.redact == "strict" {
 		rep, lines = strict(rep, lines)
 	}
+	if r.p.flags.format == "prom" && rep.Kind != "probe" {
+		return usage("the format prom is for probes", "for texts there is --summary -o json")
+	}
 	if err := r.w.Write(rep, lines); err != nil {
+		var f *failure
+		if errors.As(err, &f) {
+			return f
+		}
 		return cannotWrite(err)
 	}
 	return nil

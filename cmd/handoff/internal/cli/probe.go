@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -93,7 +94,7 @@ Exit code: 0 ready as intended, 1 a problem, 3 inconclusive.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.BoolVar(&f.bundled, "bundled", false, "probe the bundled reference relay, in process and on loopback, in place of HOST")
+	fs.BoolVar(&f.bundled, "bundled", false, "probe the bundled reference relay, in process, in place of HOST")
 	fs.StringSliceVar(&scenarios, "scenario", nil, "with --bundled: `NAME` of a fault to show; repeatable ('handoff relay --scenario list')")
 	f.register(fs, false)
 	fs.StringVar(&transcriptFile, "transcript", "", "save the dialogue, secrets masked, to `FILE`")
@@ -326,44 +327,71 @@ func (p *program) probeBundled(ctx context.Context, f *probeFlags, scenarios []s
 	return p.runProbe(ctx, j, transcriptFile, command)
 }
 
-// bundledJob starts the reference relay on loopback and makes a probe of it.
-// What the flags leave open comes from the relay's ready account.
+// bundledJob starts the reference relay in process and makes a probe of it.
+// What the flags leave open comes from its healthy account, or from the client
+// that a scenario needs to show.
 func (p *program) bundledJob(ctx context.Context, f *probeFlags, scenarios []string) (*job, func(), error) {
-	d, err := relay.NewDemo()
+	now := p.now()
+	var presets []relay.Scenario
+	var faults []string
+	for _, name := range scenarios {
+		if s, ok := findScenario(name); ok {
+			presets = append(presets, s)
+		} else {
+			faults = append(faults, name)
+		}
+	}
+	w, err := relay.World(now, presets...)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := setScenarios(d.Relay, scenarios); err != nil {
+	r := relay.New(w.Account, relay.InMemory())
+	for _, name := range faults {
+		if err := r.Set(name); err != nil {
+			return nil, nil, noScenario(name)
+		}
+	}
+	if err := r.Start(); err != nil {
 		return nil, nil, err
 	}
-	if err := d.Start(); err != nil {
-		return nil, nil, fail(exitBug, "the bundled relay cannot listen on loopback", "does this machine have 127.0.0.1?")
-	}
-	f.host = d.ServerName()
+	c := &w.Client
+	given := f.user != ""
+	f.host = orElse(c.Host, r.ServerName())
 	if len(f.from) == 0 && len(f.to) == 0 {
-		f.from, f.to = []string{d.From}, []string{d.To}
+		f.from, f.to = []string{orElse(c.Sender, "<>")}, []string{c.Recipient}
+	}
+	if f.intent == "auth" && c.Port == relay.PortServer && !c.Auth {
+		f.intent = "server"
 	}
 	j, err := p.job(ctx, f)
 	if err != nil {
-		d.Close()
+		r.Close()
 		return nil, nil, err
 	}
-	if f.user == "" {
-		j.plan.Credential = probe.NewCredential(j.target.Host, d.Credential.Username, d.Credential.Password)
-	}
-	if len(j.target.Connect) == 0 {
-		j.target.Connect = map[int]string{}
-		for _, port := range j.target.Ports {
-			if a := d.Addr(port); a != "" {
-				j.target.Connect[port] = a
-			}
-		}
+	if !given && c.Auth {
+		j.plan.Credential = probe.NewCredential(f.host, c.Username, c.Password)
 	}
 	if j.options.RootCAs == nil {
-		j.options.RootCAs = d.RootCAs()
+		j.options.RootCAs = r.RootCAs()
 	}
-	j.note = "the bundled reference relay on loopback"
-	return j, d.Close, nil
+	if j.options.Resolver == nil {
+		j.options.Resolver = r
+	}
+	if len(j.target.Connect) == 0 {
+		j.options.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			_, port, err := net.SplitHostPort(address)
+			if n, e := strconv.Atoi(port); err == nil && e == nil && c.Address.IsValid() && (n == relay.PortServer || n == relay.PortAuth) {
+				return r.DialFrom(ctx, c.Address, n)
+			}
+			return r.DialContext(ctx, network, address)
+		}
+	}
+	j.note = "the bundled reference relay, in process"
+	return j, r.Close, nil
+}
+
+func noScenario(name string) error {
+	return usage(fmt.Sprintf("there is no scenario %q", name), "'handoff relay --scenario list' prints them")
 }
 
 // firstRun is 'handoff' without a command: the screens where there is a

@@ -6,3 +6,6 @@ import (
 )
 
 func strict(r *analyze.Report, l report.Lines) (*analyze.Report, report.Lines) { return r, l }
+
+// maskedText is a text with its secrets hidden, line for line.
+func maskedText(data []byte) []byte { return nil }

@@ -351,29 +351,61 @@ func (p *program) watchRelay(e relay.Event) {
 	_, _ = io.WriteString(p.stderr, report.Show(fmt.Sprintf("session %s, port %d: %s%s%s", e.ID, e.Port, command, said, why))+"\n")
 }
 
-// setScenarios sets faults by name.
+// setScenarios sets presets and faults by name.
 func setScenarios(r *relay.Relay, names []string) error {
 	for _, n := range names {
-		if _, err := r.Apply("fault set " + n); err != nil {
-			return usage(fmt.Sprintf("there is no scenario %q", n), "'handoff relay --scenario list' prints them")
+		if s, ok := findScenario(n); ok {
+			n = s.Name
+		}
+		if err := r.Set(n); err != nil {
+			return noScenario(n)
 		}
 	}
 	return nil
 }
 
-func (p *program) listScenarios() error {
-	var b strings.Builder
-	for _, k := range policy.FaultKinds() {
-		name := k.Name
-		if k.Args != "" {
-			name += " " + k.Args
+// findScenario finds a preset by name or id, or by the cause that it shows.
+func findScenario(name string) (relay.Scenario, bool) {
+	if s, ok := relay.FindScenario(name); ok {
+		return s, true
+	}
+	for _, s := range relay.Scenarios() {
+		if len(s.Truth.Causes) > 0 && s.Truth.Causes[0] == name {
+			return s, true
 		}
-		fmt.Fprintf(&b, "%-36s %s\n", name, k.Says)
+	}
+	return relay.Scenario{}, false
+}
+
+func (p *program) listScenarios() error {
+	all := relay.Scenarios()
+	if strings.HasPrefix(p.flags.format, "json") {
+		return p.writeJSON(all)
+	}
+	var b strings.Builder
+	b.WriteString("presets, each with what a perfect diagnosis says\n")
+	for _, s := range all {
+		fmt.Fprintf(&b, "  %-4s %-28s %s\n", s.ID, s.Name, s.Title)
+		fmt.Fprintf(&b, "  %-4s %-28s %s\n", "", "", strings.TrimSpace(fmt.Sprintf("%s/%s %s", s.Truth.Verdict, s.Truth.Stage, strings.Join(firstFew(s.Truth.Causes, 3), ", "))))
+		for _, c := range s.Client() {
+			fmt.Fprintf(&b, "  %-4s %-28s the sending system: %s\n", "", "", c)
+		}
+	}
+	b.WriteString("faults of the service and of the road to it\n")
+	for _, k := range policy.FaultKinds() {
+		fmt.Fprintf(&b, "  %-33s %s\n", strings.TrimSpace(k.Name+" "+k.Args), k.Says)
 	}
 	if _, err := io.WriteString(p.stdout, b.String()); err != nil {
 		return cannotWrite(err)
 	}
 	return nil
+}
+
+func firstFew(all []string, n int) []string {
+	if len(all) > n {
+		return append(append([]string{}, all[:n]...), "...")
+	}
+	return all
 }
 
 // relayFolder makes the folder of this run: 0700, of the user's own.

@@ -32,7 +32,7 @@ func Cells(s *analyze.Session) []Cell {
 				open = false
 				continue
 			}
-			if c.Step == nil || c.Status == "ok" && st.Status != "ok" && !courtesy(st) ||
+			if c.Step == nil || c.Status == "ok" && st.Status != "ok" && !Courtesy(st) ||
 				c.Status == "skipped" && st.Status != "skipped" {
 				c.Step, c.Status = st, st.Status
 			}
@@ -55,8 +55,8 @@ func Cells(s *analyze.Session) []Cell {
 	return out
 }
 
-// courtesy tells RSET and QUIT, whose answers never change a verdict.
-func courtesy(s *analyze.Step) bool {
+// Courtesy tells RSET and QUIT, whose answers never change a verdict.
+func Courtesy(s *analyze.Step) bool {
 	verb := strings.ToUpper(s.Command)
 	return verb == "QUIT" || verb == "RSET"
 }

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/smtp-handoff/handoff/cmd/handoff/internal/config"
+	"github.com/smtp-handoff/handoff/probe"
+)
+
+// module is a module of the configuration, ready to probe: its files are read
+// and its flags checked once, not at every probe.
+type module struct {
+	config   *config.Module
+	base     job
+	password string // when it does not come from a file, which is read anew each time
+	odd      []config.Oddity
+}
+
+// compile checks a module and reads what it names.
+func (p *program) compile(ctx context.Context, m *config.Module) (*module, error) {
+	j, err := p.job(ctx, moduleFlags(m))
+	if err != nil {
+		return nil, fail(exitConfig, fmt.Sprintf("module %q: %s", m.Name, err))
+	}
+	c := &module{config: m, base: *j}
+	if m.HasCredential() {
+		// A first read shows mistakes at the start; a file may change later.
+		if c.password, c.odd, err = m.Secret().Read(ctx); err != nil {
+			return nil, fail(exitConfig, fmt.Sprintf("module %q: %s", m.Name, err))
+		}
+	}
+	return c, nil
+}
+
+// job makes a probe of a host. The credential goes to hosts that the module
+// names and to no other.
+func (c *module) job(ctx context.Context, host string) (*job, error) {
+	if !c.config.Allows(host) {
+		return nil, fmt.Errorf("module %q may not be asked to probe %q", c.config.Name, host)
+	}
+	j := c.base
+	j.target.Host = host
+	if c.config.HasCredential() {
+		password := c.password
+		j.odd = c.odd
+		if c.config.File != "" {
+			var err error
+			if password, j.odd, err = c.config.Secret().Read(ctx); err != nil {
+				return nil, fail(exitConfig, fmt.Sprintf("module %q: %s", c.config.Name, err))
+			}
+		}
+		j.plan.Credential = probe.NewCredential(host, c.config.User, password)
+	}
+	return &j, nil
+}
+
+// open reports whether any host may be asked for.
+func (c *module) open() bool {
+	t := c.config.Targets
+	return len(t) == 0 || len(t) == 1 && t[0] == "*"
+}
+
+// moduleFlags are the probe's flags as a module of the configuration sets them.
+func moduleFlags(m *config.Module) *probeFlags {
+	f := &probeFlags{
+		ports: m.Ports, intent: orElse(m.Intent, "auth"), helo: m.HELO, mechanism: orElse(m.Mechanism, "auto"),
+		from: m.From, to: m.To, ourDomains: m.OurDomains, stopAfter: orElse(m.StopAfter, "envelope"), ca: m.CAFile,
+		timeout: 30 * time.Second, deadline: 2 * time.Minute, only4: m.IPVersion == 4, only6: m.IPVersion == 6, source: m.Source,
+		retryWait: time.Minute,
+	}
+	if len(f.ports) == 0 {
+		f.ports = []int{25, 587}
+	}
+	if m.Timeout > 0 {
+		f.timeout = time.Duration(m.Timeout)
+	}
+	if m.Deadline > 0 {
+		f.deadline = time.Duration(m.Deadline)
+	}
+	for _, port := range f.ports {
+		if a := m.Connect[port]; a != "" {
+			f.connect = append(f.connect, fmt.Sprintf("%d=%s", port, a))
+		}
+	}
+	return f
+}
