@@ -52,11 +52,14 @@ func digest(input []byte) string {
 	return string(b[:])
 }
 
+// formatUnreadable is Input.Format of an input that holds no text.
+const formatUnreadable = "unreadable"
+
 // Unreadable is the report about an input that holds no text: a picture, an
 // archive, a file that could not be opened. Options.Origin says why.
 func Unreadable(o Options) *Report {
 	in := inputOf(nil, &o)
-	in.Format = "unreadable"
+	in.Format = formatUnreadable
 	f := finding(findingUnreadable, nil)
 	f.Why = o.Origin.Problem
 	if o.Origin.Advice != "" {
