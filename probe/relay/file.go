@@ -24,7 +24,8 @@ import (
 //	<= 250 2.0.0 Ok                  the reply is so, lines joined by |
 //	<~ STARTTLS                      the reply holds a match
 //	raw "BYTES"                      say bytes, in Go's quoting
-//	tls ok                           shake hands; or: tls fail certificate-expired
+//	tls ok                           shake hands and verify; tls any: do not verify;
+//	                                 tls fail certificate-expired: it has to fail
 //	closed                           the server closes the connection
 //	silent                           the server says nothing
 //	close                            we close the connection
@@ -213,8 +214,8 @@ func parseStep(line string) (fileStep, error) {
 		st.text = text
 	case "tls":
 		how, problem, _ := strings.Cut(rest, " ")
-		if how != "ok" && how != "fail" || how == "ok" && problem != "" {
-			return st, fmt.Errorf("write: tls ok, or: tls fail [PROBLEM]")
+		if how != "ok" && how != "any" && how != "fail" || how != "fail" && problem != "" {
+			return st, fmt.Errorf("write: tls ok, tls any or: tls fail [PROBLEM]")
 		}
 		if problem != "" && !slices.Contains(tlsProblems, problem) {
 			return st, fmt.Errorf("unknown TLS problem %q; one of %s", problem, strings.Join(tlsProblems, ", "))

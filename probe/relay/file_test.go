@@ -145,7 +145,11 @@ func writeDialog(b *strings.Builder, s relay.Scenario, c policy.Client, session 
 		}
 		switch {
 		case x.Stage == transcript.StageTLS && x.Command == "" && x.Fault == transcript.FaultNone && x.Reply.Code == 0:
-			b.WriteString("tls ok\n")
+			how := "ok"
+			if session.TLS.Verified == transcript.Unknown {
+				how = "any"
+			}
+			fmt.Fprintf(b, "tls %s\n", how)
 		case x.Stage == transcript.StageTLS && x.Command == "" && x.Reply.Code == 0:
 			fmt.Fprintf(b, "tls fail %s\n", session.TLS.Problem)
 		case x.Fault == transcript.FaultTimeout:

@@ -399,6 +399,7 @@ func (r *fileRun) rewrite(s fileStep, reply transcript.Reply) {
 func (r *fileRun) handshake(s fileStep) {
 	how, problem, _ := strings.Cut(s.text, " ")
 	ok := false
+	r.c.strict, r.c.anyChain = how != "any", how == "any"
 	if r.relay != nil {
 		ok = r.c.handshake()
 	} else {
@@ -406,6 +407,8 @@ func (r *fileRun) handshake(s fileStep) {
 		if config == nil {
 			config = &tls.Config{}
 		}
+		config = config.Clone()
+		config.InsecureSkipVerify = config.InsecureSkipVerify || how == "any"
 		conn := tls.Client(r.c.conn, config)
 		_ = r.c.conn.SetDeadline(time.Now().Add(r.Patience))
 		if err := conn.Handshake(); err == nil {
@@ -418,7 +421,7 @@ func (r *fileRun) handshake(s fileStep) {
 		}
 	}
 	switch {
-	case how == "ok" && !ok:
+	case how != "fail" && !ok:
 		r.fail(s.line, "the handshake failed: %s", r.c.session.TLS.Problem)
 	case how == "fail" && ok:
 		r.fail(s.line, "the handshake succeeded")
