@@ -42,31 +42,31 @@ func (j *judge) evidence(c *ndr.Case, it *ndr.Item, g *judgement) []Evidence {
 }
 
 // deciding are the mentions that the rung stands on, the strongest first.
-func (j *judge) deciding(c *ndr.Case, it *ndr.Item, rung int) []*ndr.Mention {
+func (j *judge) deciding(c *ndr.Case, it *ndr.Item, rung int) [3]*ndr.Mention {
 	switch rung {
 	case 4, 5:
-		return []*ndr.Mention{&it.Target, &it.Refuser}
+		return [3]*ndr.Mention{&it.Target, &it.Refuser, &it.Carrier}
 	case 6:
 		if j.relay(&it.Reporter) {
-			return []*ndr.Mention{&it.Reporter, &it.Refuser, &it.Target}
+			return [3]*ndr.Mention{&it.Reporter, &it.Refuser, &it.Target}
 		}
 		if j.relay(&it.Carrier) {
-			return []*ndr.Mention{&it.Carrier, &it.Refuser, &it.Reporter}
+			return [3]*ndr.Mention{&it.Carrier, &it.Refuser, &it.Reporter}
 		}
 		for i := range c.Hops {
 			h := &c.Hops[i]
 			if j.relay(&h.By) {
-				return []*ndr.Mention{&h.By, &it.Refuser, &it.Reporter}
+				return [3]*ndr.Mention{&h.By, &it.Refuser, &it.Reporter}
 			}
 		}
 		for i := range c.Hops {
 			h := &c.Hops[i]
 			if j.relay(&h.From) {
-				return []*ndr.Mention{&h.From, &it.Refuser, &it.Reporter}
+				return [3]*ndr.Mention{&h.From, &it.Refuser, &it.Reporter}
 			}
 		}
 	}
-	return []*ndr.Mention{&it.Refuser, &it.Target, &it.Carrier}
+	return [3]*ndr.Mention{&it.Refuser, &it.Target, &it.Carrier}
 }
 
 // quoter collects quotes, each place and role once.

@@ -256,7 +256,7 @@ func (j *judge) lookalikes(cases []*caseNotes) []Evidence {
 	next:
 		for i := range c.c.Mentions {
 			m := &c.c.Mentions[i]
-			if m.Host == "" || m.Span.IsZero() || !maybeLike(m.Host) {
+			if m.Host == "" || m.Span.IsZero() || !j.maybeLike(m.Host) {
 				continue
 			}
 			for _, h := range looked {
@@ -276,15 +276,26 @@ func (j *judge) lookalikes(cases []*caseNotes) []Evidence {
 	return out
 }
 
-// maybeLike is a cheap look before the dear one: common hosts of the large
-// providers end the search at once.
-func maybeLike(h string) bool {
-	for _, d := range commonDomains {
-		if transcript.HostIsUnder(h, d) {
-			return false
+// maybeLike is a cheap look before the dear one. Every name that looks like
+// ppe-hosted.com has letters of other scripts, holds "sted", or has an ending
+// of about its length.
+func (j *judge) maybeLike(h string) bool {
+	if len(j.domains) > 1 {
+		return true // the user's own relays: names of any kind
+	}
+	dots := 0
+	end := len(h)
+	for i := len(h) - 1; i >= 0; i-- {
+		switch c := h[i]; {
+		case c >= 0x80:
+			return true
+		case c == '.' && i < len(h)-1:
+			if dots++; dots == 2 {
+				end = len(h) - i - 1
+			}
 		}
 	}
-	return true
+	const most = 2 // letters that Lookalike lets differ
+	d := end - len(transcript.RelayDomain)
+	return (d >= -most && d <= most) || strings.Contains(h, "sted") || strings.Contains(h, "xn--")
 }
-
-var commonDomains = [...]string{"outlook.com", "google.com", "googlemail.com", "gmail.com"}

@@ -170,19 +170,40 @@ func fit(texts ...string) string {
 // say is the headline of one outcome. It names the host when that fits, else
 // speaks of the relay.
 func say(g *judgement, n int) string {
-	what, do := g.words(hostName(g.subject(), "the relay"))
-	short, _ := g.words("the relay")
-	tail := ""
+	what, do := g.words(hostName(g.subject(), g.standIn()))
+	full := clause(what, do)
 	if n > 1 {
-		tail = " (" + itoa(n) + " recipients)"
-	}
-	with := func(a, b string) string {
-		if b == "" {
-			return a
+		if t := full + " (" + itoa(n) + " recipients)"; utf8.RuneCountInString(t) <= maxHeadline {
+			return t
 		}
-		return a + ": " + b
 	}
-	return fit(with(what, do)+tail, with(what, do), with(short, do), what, short)
+	if utf8.RuneCountInString(full) <= maxHeadline {
+		return full
+	}
+	short, _ := g.words(g.standIn())
+	return fit(clause(short, do), what, short)
+}
+
+// clause joins what is so and what to do.
+func clause(what, do string) string {
+	if do == "" {
+		return what
+	}
+	return what + ": " + do
+}
+
+// standIn is what a host is called whose name is not known or does not fit.
+func (g *judgement) standIn() string {
+	switch g.out.Verdict {
+	case NeverReached:
+		if g.item != nil && g.item.Refuser.IsZero() && g.out.RefusedBy != "" {
+			return "the sending system"
+		}
+		return "another host"
+	case AcceptedThenBounced:
+		return "a later host"
+	}
+	return "the relay"
 }
 
 // hostName is a host as a headline names it: lower case, or a stand-in when
@@ -268,9 +289,9 @@ func (g *judgement) words(host string) (what, do string) {
 	case AcceptedThenBounced:
 		switch {
 		case o.RefusedBy != "":
-			return "the relay took the mail, " + host + " refused it later" + g.inBrackets(), g.laterDo()
+			return "the relay took the mail, " + host + " refused it" + g.inBrackets(), g.laterDo()
 		case o.Target != "":
-			return "the relay took the mail, but " + host + " did not take it", "the recipient's server has to be repaired"
+			return "the relay took the mail, " + host + " did not answer", "the recipient's server has to be repaired"
 		}
 		return "the relay took the mail, a later host did not", "read the relay's report"
 	case NotAFailure:
@@ -421,8 +442,6 @@ func (g *judgement) next() string {
 		return string(o.Causes[0].Who) + ": " + o.Causes[0].Fix
 	case len(g.tests) > 0 && len(o.Causes) > 1:
 		return string(o.Party) + ": " + g.tests[0].Do
-	case len(o.Causes) > 1:
-		return string(o.Causes[0].Who) + ": " + o.Causes[0].Fix
 	}
 	if r := ruleOf(g.obs.Kind); r.next != "" && !o.replyless() && o.Verdict != NeverReached && o.Verdict != AcceptedThenBounced {
 		return string(o.Party) + ": " + r.next

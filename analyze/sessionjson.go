@@ -97,6 +97,14 @@ func millis(d time.Duration) float64 {
 	return math.Round(float64(d)/float64(time.Microsecond)) / 1000
 }
 
+// duration is the way back, within a day: a record may say anything.
+func duration(ms float64) time.Duration {
+	if !(ms > 0) { // NaN too
+		return 0
+	}
+	return time.Duration(math.Min(ms, 86_400_000) * float64(time.Millisecond))
+}
+
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -131,8 +139,8 @@ func sessionOf(target string, r *Session) transcript.Session {
 			Fault:   transcript.Fault(st.Fault),
 			Secure:  st.Secure || (secure && transcript.Stage(st.Stage).Order() > transcript.StageConnect.Order()),
 			Grouped: st.Grouped,
-			Took:    time.Duration(st.TookMS * float64(time.Millisecond)),
-			Sent:    time.Duration(st.SentMS * float64(time.Millisecond)),
+			Took:    duration(st.TookMS),
+			Sent:    duration(st.SentMS),
 		}
 		switch {
 		case st.Status == "skipped":
@@ -178,7 +186,7 @@ func keywords(list []string, exchanges []transcript.Exchange, secure bool) []str
 	}
 	for i := range exchanges {
 		e := &exchanges[i]
-		if e.Secure == secure && e.Skipped == "" && e.Reply.Code == 250 && transcript.Verb(e.Command) == "EHLO" {
+		if e.Secure == secure && e.Skipped == "" && e.Reply.Code == 250 && greeting(e) {
 			return []string{}
 		}
 	}
