@@ -243,7 +243,8 @@ func (d *Document) lineFrom(offset int) int {
 // comes again, and every run of log or dialogue lines beside reports, begins a
 // block.
 func (b *Block) split() []*Block {
-	var cuts []int // lines
+	var cuts []int  // lines
+	var seen []mark // openers of the present report
 	family, rank := signNone, 0
 	content := false
 	context := -1 // line from which on a returned message with its body stands
@@ -260,6 +261,7 @@ func (b *Block) split() []*Block {
 			if content && line > b.First {
 				cuts = append(cuts, line)
 				family, rank, content, context = signNone, 0, false, -1
+				seen = seen[:0]
 			}
 			continue
 		case fieldFinal, fieldDiagnostic, fieldRemoteMTA:
@@ -270,11 +272,13 @@ func (b *Block) split() []*Block {
 		if row == nil || context >= 0 {
 			continue
 		}
-		again := family == row.family && row.rank <= rank || family != signNone && family != row.family && row.rank == 1 && content && !row.soft
+		again := family == row.family && (row.rank < rank || repeats(seen, m)) || family != signNone && family != row.family && row.rank == 1 && content && !row.soft
 		if again && content {
 			cuts = append(cuts, b.cutAt(line))
 			rank = 0
+			seen = seen[:0]
 		}
+		seen = append(seen, *m)
 		if family == signNone || again || row.family == family {
 			family, rank = row.family, max(rank*boolInt(row.family == family), row.rank)
 		}
@@ -308,6 +312,17 @@ func (b *Block) split() []*Block {
 		blocks = append(blocks, &part)
 	}
 	return blocks
+}
+
+// repeats reports whether a phrase opened the present report already. Other
+// phrases of the same sign stand in one and the same report.
+func repeats(seen []mark, m *mark) bool {
+	for i := range seen {
+		if seen[i].sign == m.sign && seen[i].row == m.row {
+			return true
+		}
+	}
+	return false
 }
 
 func boolInt(b bool) int {

@@ -12,6 +12,7 @@ type mark struct {
 	line int32
 	at   int32 // behind the phrase (and behind the colon of a field), in Doc.Text
 	sign sign
+	row  int16 // which phrase it was, in the rows of its first byte
 }
 
 // sign is the meaning of a phrase at the beginning of a line.
@@ -461,19 +462,25 @@ var signTable = func() (t [256][]phrase) {
 
 // signAt gives the sign of a line and the length of what stands for it.
 func signAt(line []byte) (sign, int) {
+	s, n, _ := phraseAt(line)
+	return s, n
+}
+
+// phraseAt is signAt with the row of the phrase.
+func phraseAt(line []byte) (s sign, n, row int) {
 	i := 0
 	for i < len(line) && isOrnament[line[i]] {
 		i++
 	}
 	if i == len(line) {
 		if i > 8 {
-			return signSeparator, i
+			return signSeparator, i, 0
 		}
-		return signNone, 0
+		return signNone, 0, 0
 	}
 	rows := signTable[line[i]]
 	if len(rows) == 0 {
-		return signNone, 0
+		return signNone, 0, 0
 	}
 	rest := line[i:]
 	for k := range rows {
@@ -487,14 +494,15 @@ func signAt(line []byte) (sign, int) {
 			if j >= len(line) || line[j] != ':' {
 				continue
 			}
-			return p.sign, j + 1
+			return p.sign, j + 1, k
 		}
-		return p.sign, n
+		return p.sign, n, k
 	}
 	if rest[0]|0x20 == 'x' {
-		return kinField(line, i)
+		s, n := kinField(line, i)
+		return s, n, 0
 	}
-	return signNone, 0
+	return signNone, 0, 0
 }
 
 // kinField knows the fields of Postfix's kin: X-<mail name>-Queue-ID and
@@ -530,8 +538,8 @@ func (d *Document) scan(marks []mark, first, last int) []mark {
 		if len(line) < 4 {
 			continue
 		}
-		if s, n := signAt(line); s != signNone {
-			marks = append(marks, mark{line: int32(i), at: int32(d.LineStart(i) + n), sign: s})
+		if s, n, row := phraseAt(line); s != signNone {
+			marks = append(marks, mark{line: int32(i), at: int32(d.LineStart(i) + n), sign: s, row: int16(row)})
 		}
 	}
 	return marks

@@ -2,6 +2,7 @@ package ndr
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/smtp-handoff/handoff/analyze/transcript"
@@ -340,12 +341,21 @@ func (r *report) finishItem(it *Item) {
 	if it.QueueID == "" {
 		it.QueueID = r.status.queueID
 	}
-	it.Evidence = it.Evidence[:0]
 	for _, m := range []*Mention{&it.Refuser, &it.Target, &it.Carrier, &it.Reporter} {
-		if !m.IsZero() {
+		if !m.IsZero() && !hasMention(it.Evidence, m) {
 			it.Evidence = append(it.Evidence, *m)
 		}
 	}
+	slices.SortStableFunc(it.Evidence, func(x, y Mention) int { return x.Span.Offset - y.Span.Offset })
+}
+
+func hasMention(all []Mention, m *Mention) bool {
+	for i := range all {
+		if all[i].Span.Offset == m.Span.Offset && all[i].Role == m.Role && all[i].Host == m.Host {
+			return true
+		}
+	}
+	return false
 }
 
 // merge puts the items of the fields and of the text together, one per
@@ -431,6 +441,11 @@ func (r *report) matchGroup(items []Item, used []bool, t *Item) int {
 // combine adds to an item what another piece of evidence about the same
 // recipient says. The first one is the fields'.
 func combine(it, more *Item) {
+	for _, m := range []*Mention{&more.Refuser, &more.Target} {
+		if !m.IsZero() && !hasMention(it.Evidence, m) {
+			it.Evidence = append(it.Evidence, *m)
+		}
+	}
 	if it.Recipient == "" {
 		it.Recipient = more.Recipient
 	}

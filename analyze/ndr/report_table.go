@@ -17,6 +17,8 @@ var reportFamilies = []family{
 	reportFamily("m365-modern", 90, textReader(exchangeText), signSentBy, signRejectedBy),
 	reportFamily("m365-classic", 92, textReader(exchangeText), signGenerating),
 	reportFamily("exchange", 80, textReader(exchangeText), signExchangeAdmin, signExchangeHuman, signStatusCode),
+	{format: "m365-trace", nature: NatureLog, sniff: isTrace, read: traceText},
+	{format: "google-log-search", nature: NatureLog, sniff: isLogSearch, read: logSearch},
 	reportFamily("dragonfly", 95, textReader(dragonFlyText), signDragonFly),
 	reportFamily("opensmtpd", 95, textReader(openSMTPDText), signOpenSMTPD),
 	reportFamily("courier", 95, textReader(courierText), signCourier),

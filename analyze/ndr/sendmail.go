@@ -275,6 +275,7 @@ func applyTries(it *Item, tries []sendmailTry) {
 	}
 	it.Stage = t.stage
 	it.Fault = transcript.FaultNone
+	it.LocalReply = transcript.Reply{}
 	if !t.host.IsZero() {
 		it.Refuser = t.host
 		it.Target = Mention{}
