@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -31,13 +33,44 @@ type Attempt struct {
 // system saw it: the plain client of scenarios, which does what it is set up to
 // do and stops where a mail server would. It is no probe.
 func (r *Relay) Try(ctx context.Context, a Attempt) transcript.Session {
+	return try(ctx, r, r.clock, func(ctx context.Context) (net.Conn, error) {
+		from := a.Client.Address
+		if !r.memory || !from.IsValid() {
+			from = loopback
+		}
+		return r.DialFrom(ctx, from, a.Client.Port)
+	}, a)
+}
+
+// Server is whom a sending system can talk to: a Relay or a Replayer.
+type Server interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+	RootCAs() *x509.CertPool
+}
+
+// TryAt has the sending system talk to a server of this package.
+func TryAt(ctx context.Context, s Server, a Attempt) transcript.Session {
+	if r, ok := s.(*Relay); ok {
+		return r.Try(ctx, a)
+	}
+	clock := System
+	if p, ok := s.(*Replayer); ok {
+		clock = p.relay.clock
+	}
+	return try(ctx, s, clock, func(ctx context.Context) (net.Conn, error) {
+		return s.DialContext(ctx, "tcp", net.JoinHostPort(a.Client.Host, strconv.Itoa(a.Client.Port)))
+	}, a)
+}
+
+func try(ctx context.Context, s Server, clock Clock, dial func(context.Context) (net.Conn, error), a Attempt) transcript.Session {
 	if a.Patience <= 0 {
 		a.Patience = 30 * time.Second
 	}
-	c := &caller{relay: r, Attempt: a, began: time.Now()}
+	c := &caller{server: s, clock: clock, dial: dial, Attempt: a, began: time.Now()}
 	c.session = transcript.Session{
 		Source: "attempt", Client: heloOf(a.Client), Server: strings.ToLower(strings.TrimSuffix(a.Client.Host, ".")), Port: a.Client.Port,
-		Implicit: a.Client.Implicit, Began: r.clock.Now(),
+		Implicit: a.Client.Implicit, Began: clock.Now(),
 	}
 	c.run(ctx)
 	if c.conn != nil {
@@ -57,7 +90,9 @@ func heloOf(c policy.Client) string {
 // caller is the client's side of a session.
 type caller struct {
 	Attempt
-	relay   *Relay
+	server  Server
+	clock   Clock
+	dial    func(context.Context) (net.Conn, error)
 	conn    net.Conn
 	r       *bufio.Reader
 	secure  bool
@@ -114,7 +149,7 @@ func (c *caller) run(ctx context.Context) {
 
 func (c *caller) connect(ctx context.Context) bool {
 	sent := c.now()
-	addrs, err := c.relay.LookupNetIP(ctx, "ip", c.Client.Host)
+	addrs, err := c.server.LookupNetIP(ctx, "ip", c.Client.Host)
 	if err != nil {
 		detail := "the resolver failed"
 		var de *net.DNSError
@@ -133,11 +168,7 @@ func (c *caller) connect(ctx context.Context) bool {
 	sent = c.now()
 	ctx, cancel := context.WithTimeout(ctx, c.Patience)
 	defer cancel()
-	from := c.Client.Address
-	if !c.relay.memory || !from.IsValid() {
-		from = loopback
-	}
-	if c.conn, err = c.relay.DialFrom(ctx, from, c.Client.Port); err != nil {
+	if c.conn, err = c.dial(ctx); err != nil {
 		x := transcript.Exchange{Stage: transcript.StageConnect, Fault: transcript.FaultTimeout, Detail: "the connection timed out", Sent: sent, Took: c.now() - sent}
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			x.Fault, x.Detail = transcript.FaultRefused, "the connection was refused"
@@ -232,8 +263,8 @@ func (c *caller) handshake() bool {
 	facts := &transcript.TLS{Verified: transcript.No}
 	c.session.TLS = facts
 	config := &tls.Config{
-		RootCAs: c.relay.RootCAs(), ServerName: c.Client.Host,
-		Time: func() time.Time { return c.relay.clock.Now().Add(c.Client.Clock) },
+		RootCAs: c.server.RootCAs(), ServerName: c.Client.Host,
+		Time: func() time.Time { return c.clock.Now().Add(c.Client.Clock) },
 	}
 	// A mail server on 25 takes TLS as it comes (RFC 7435); whoever means to log
 	// in insists on a chain that verifies.

@@ -205,9 +205,12 @@ func (r *fileRun) connect(ctx context.Context, d *FileDialog) error {
 		return err
 	}
 	r.c = &caller{
-		relay: r.relay, conn: conn, r: bufio.NewReader(conn), began: time.Now(),
+		conn: conn, r: bufio.NewReader(conn), began: time.Now(),
 		Attempt: Attempt{Client: policy.Client{Host: DefaultServerName, Port: d.Port}, Patience: r.Patience},
 		session: transcript.Session{Source: "scenario", Server: DefaultServerName, Address: memoryHost, Port: d.Port, Began: fileBegin},
+	}
+	if r.relay != nil {
+		r.c.server, r.c.clock = r.relay, r.relay.clock
 	}
 	r.last, r.gone, r.data = "", false, false
 	return nil
