@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	_ "embed"
+	"fmt"
 	"html/template"
 	"io"
 	"sync"
@@ -19,6 +20,7 @@ var page string
 var pages = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("page").Funcs(template.FuncMap{
 		"show":     show,
+		"word":     func(v any) string { return show(fmt.Sprint(v)) },
 		"showList": showList,
 		"took":     took,
 		"cells":    Cells,
@@ -53,10 +55,11 @@ func (h *htmlWriter) Write(r *analyze.Report, lines Lines) error {
 		Lines   Lines
 		Subject string
 		Title   string
-		Options Options
+		Command string
+		Masked  string
 		Shown   []analyze.Outcome
 		Left    int
-	}{R: r, Lines: lines, Subject: subjectOf(r), Title: string(r.Verdict.Code), Options: h.o, Shown: r.Outcomes}
+	}{R: r, Lines: lines, Subject: subjectOf(r), Title: show(string(r.Verdict.Code)), Command: h.o.Command, Masked: h.o.masked(), Shown: r.Outcomes}
 	if len(r.Outcomes) > maxOutcomes {
 		data.Shown, data.Left = r.Outcomes[:maxOutcomes], len(r.Outcomes)-maxOutcomes
 	}

@@ -64,9 +64,9 @@ func (j *junitWriter) Write(r *analyze.Report, lines Lines) error {
 	case analyze.OK:
 		verdict.SystemOut = show(r.Verdict.Headline)
 	case analyze.Problem:
-		verdict.Failure = &junitProblem{Message: show(headlineOf(r)), Type: string(r.Verdict.Code), Text: body(show(r.Verdict.Next), causeText(r.Causes))}
+		verdict.Failure = &junitProblem{Message: show(headlineOf(r)), Type: show(string(r.Verdict.Code)), Text: body(show(r.Verdict.Next), causeText(r.Causes))}
 	default:
-		verdict.Error = &junitProblem{Message: show(headlineOf(r)), Type: string(r.Verdict.Code), Text: body(show(r.Verdict.Next), causeText(r.Causes))}
+		verdict.Error = &junitProblem{Message: show(headlineOf(r)), Type: show(string(r.Verdict.Code)), Text: body(show(r.Verdict.Next), causeText(r.Causes))}
 	}
 	s.Cases = append(s.Cases, verdict)
 	var total float64
@@ -76,18 +76,18 @@ func (j *junitWriter) Write(r *analyze.Report, lines Lines) error {
 		var steps []string
 		for _, c := range Cells(x) {
 			ms += c.TookMS
-			steps = append(steps, c.Stage+" "+c.Status)
+			steps = append(steps, c.Stage+" "+show(c.Status))
 		}
 		total += ms
 		c := junitCase{Name: fmt.Sprintf("session %d %s", x.Port, show(x.Address)), Class: s.Name, Time: fmt.Sprintf("%.3f", ms/1000)}
 		text := body(strings.Join(steps, ", "), causeText(x.Causes))
 		switch {
 		case x.Verdict == analyze.Ready || x.Expected:
-			c.SystemOut = fmt.Sprintf("%s\n%s", x.Verdict, text)
+			c.SystemOut = fmt.Sprintf("%s\n%s", show(string(x.Verdict)), text)
 		case x.Verdict == analyze.InsufficientEvidence:
-			c.Error = &junitProblem{Message: fmt.Sprintf("%s at stage %s", x.Verdict, show(x.Stage)), Type: string(x.Verdict), Text: text}
+			c.Error = &junitProblem{Message: fmt.Sprintf("%s at stage %s", show(string(x.Verdict)), show(x.Stage)), Type: show(string(x.Verdict)), Text: text}
 		default:
-			c.Failure = &junitProblem{Message: fmt.Sprintf("%s at stage %s", x.Verdict, show(x.Stage)), Type: string(x.Verdict), Text: text}
+			c.Failure = &junitProblem{Message: fmt.Sprintf("%s at stage %s", show(string(x.Verdict)), show(x.Stage)), Type: show(string(x.Verdict)), Text: text}
 		}
 		s.Cases = append(s.Cases, c)
 	}
@@ -96,8 +96,8 @@ func (j *junitWriter) Write(r *analyze.Report, lines Lines) error {
 		o := &r.Outcomes[i]
 		c := junitCase{Name: "recipient " + orUnstated(o.Recipient, "(not stated)"), Class: s.Name, Time: "0.000"}
 		p := &junitProblem{
-			Message: strings.TrimSpace(fmt.Sprintf("%s at stage %s %s", o.Verdict, show(o.Stage), replyLine(o.Reply))),
-			Type:    string(o.Verdict), Text: body("party "+orUnstated(string(o.Party), "unknown"), causeText(o.Causes)),
+			Message: strings.TrimSpace(fmt.Sprintf("%s at stage %s %s", show(string(o.Verdict)), show(o.Stage), replyLine(o.Reply))),
+			Type:    show(string(o.Verdict)), Text: body("party "+orUnstated(string(o.Party), "unknown"), causeText(o.Causes)),
 		}
 		switch o.Verdict {
 		case analyze.NotAFailure, analyze.Ready:
@@ -114,9 +114,9 @@ func (j *junitWriter) Write(r *analyze.Report, lines Lines) error {
 		c := junitCase{Name: show(f.ID), Class: s.Name, Time: "0.000"}
 		text := body(show(f.Why), evidenceText(f.Evidence, lines), fixText(f))
 		if f.Severity == analyze.Error && !f.Expected {
-			c.Failure = &junitProblem{Message: show(f.Title), Type: string(f.Severity), Text: text}
+			c.Failure = &junitProblem{Message: show(f.Title), Type: show(string(f.Severity)), Text: text}
 		} else {
-			c.SystemOut = body(fmt.Sprintf("%s: %s", f.Severity, show(f.Title)), text)
+			c.SystemOut = body(fmt.Sprintf("%s: %s", show(string(f.Severity)), show(f.Title)), text)
 		}
 		s.Cases = append(s.Cases, c)
 	}

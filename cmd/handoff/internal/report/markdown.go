@@ -27,15 +27,15 @@ func (m *markdownWriter) Write(r *analyze.Report, lines Lines) error {
 	m.n++
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
 	p("### %s%s\n", mdText(subjectOf(r)), mdText(headlineOf(r)))
-	p("**Verdict:** %s, %s, %s.", r.Verdict.Code, r.Verdict.Status, r.Verdict.Confidence)
+	p("**Verdict:** %s, %s, %s.", mdText(string(r.Verdict.Code)), mdText(string(r.Verdict.Status)), mdText(string(r.Verdict.Confidence)))
 	if r.Verdict.Next != "" {
 		p(" **Next:** %s.", mdText(strings.TrimSuffix(r.Verdict.Next, ".")))
 	}
 	if r.Intent != "" {
-		p(" **Intent:** %s.", r.Intent)
+		p(" **Intent:** %s.", mdText(string(r.Intent)))
 	}
 	if r.Input != nil {
-		p(" **Input:** %s, %s, %d bytes.", mdCode(r.Input.Source), orUnstated(r.Input.Format, "format not recognised"), r.Input.Bytes)
+		p(" **Input:** %s, %s, %d bytes.", mdCode(r.Input.Source), mdText(cmp.Or(r.Input.Format, "format not recognised")), r.Input.Bytes)
 		if r.Input.Truncated {
 			p(" **Partial:** a limit was reached.")
 		}
@@ -57,7 +57,7 @@ func (m *markdownWriter) Write(r *analyze.Report, lines Lines) error {
 	}
 	for i := range r.Findings {
 		f := &r.Findings[i]
-		p("\n**%s**, %s", f.ID, f.Severity)
+		p("\n**%s**, %s", mdText(f.ID), mdText(string(f.Severity)))
 		if f.Expected {
 			p(", expected")
 		}
@@ -67,7 +67,7 @@ func (m *markdownWriter) Write(r *analyze.Report, lines Lines) error {
 			p("- Why: %s\n", mdText(f.Why))
 		}
 		for _, x := range f.Fix {
-			p("- Fix (%s): %s", orUnstated(string(x.Who), "unknown"), mdText(x.Text))
+			p("- Fix (%s): %s", mdText(cmp.Or(string(x.Who), "unknown")), mdText(x.Text))
 			if x.Command != "" {
 				p(" %s", mdCode(x.Command))
 			}
@@ -94,13 +94,14 @@ func (m *markdownWriter) Write(r *analyze.Report, lines Lines) error {
 			p("\n")
 		}
 	}
-	if m.o.Command != "" || m.o.Masked != "" {
+	masked := m.o.masked()
+	if m.o.Command != "" || masked != "" {
 		var last []string
 		if m.o.Command != "" {
 			last = append(last, "Repeat: "+mdCode(m.o.Command)+".")
 		}
-		if m.o.Masked != "" {
-			last = append(last, "Redacted: "+mdText(m.o.Masked)+".")
+		if masked != "" {
+			last = append(last, "Redacted: "+mdText(masked)+".")
 		}
 		p("\n%s\n", strings.Join(last, " "))
 	}
@@ -123,7 +124,7 @@ func mdSessions(p func(string, ...any), r *analyze.Report) {
 		s := &r.Sessions[i]
 		p("| %d %s|", s.Port, mdCell(s.Address))
 		for _, c := range Cells(s)[:7] {
-			text := c.Status
+			text := mdText(c.Status)
 			switch {
 			case c.Status == "ok":
 				if c.TookMS > 0 {
@@ -138,13 +139,13 @@ func mdSessions(p func(string, ...any), r *analyze.Report) {
 			case c.Status == "skipped" && c.Step.Note != "":
 				text += ": " + mdCell(c.Step.Note)
 			case c.Step != nil && c.Step.Reply != nil && c.Status != "skipped":
-				text = "**" + c.Status + "** " + mdCell(foldReply(*c.Step.Reply))
+				text = "**" + mdText(c.Status) + "** " + mdCell(foldReply(*c.Step.Reply))
 			case c.Step != nil && c.Step.Fault != "":
-				text = "**" + c.Status + "** " + c.Step.Fault
+				text = "**" + mdText(c.Status) + "** " + mdText(c.Step.Fault)
 			}
 			p(" %s |", strings.TrimSpace(text))
 		}
-		p(" %s", s.Verdict)
+		p(" %s", mdText(string(s.Verdict)))
 		if s.Expected && s.Verdict != analyze.Ready {
 			p(", expected")
 		}
@@ -163,7 +164,7 @@ func mdOutcomes(p func(string, ...any), r *analyze.Report) {
 			return
 		}
 		o := &r.Outcomes[i]
-		p("| %s| %s | %s | %s | %s | %s| %s| %s|\n", mdUnstated(o.Recipient), o.Verdict, o.Stage, o.Party, o.Direction,
+		p("| %s| %s | %s | %s | %s | %s| %s| %s|\n", mdUnstated(o.Recipient), mdText(string(o.Verdict)), mdText(o.Stage), mdText(string(o.Party)), mdText(string(o.Direction)),
 			mdUnstated(foldReply(o.Reply)), mdUnstated(o.RefusedBy), mdUnstated(o.ReportedBy))
 	}
 }
@@ -203,7 +204,7 @@ func mdEvidence(p func(string, ...any), evidence []analyze.Evidence, lines Lines
 func mdCauses(p func(string, ...any), causes []analyze.Cause) {
 	p("\n")
 	for i, c := range causes {
-		p("%d. **%s** (%s): %s", i+1, mdText(c.ID), orUnstated(string(c.Who), "unknown"), mdText(sentence(c.Fits)))
+		p("%d. **%s** (%s): %s", i+1, mdText(c.ID), mdText(cmp.Or(string(c.Who), "unknown")), mdText(sentence(c.Fits)))
 		if c.Fix != "" {
 			p(" Fix: %s", mdText(sentence(c.Fix)))
 		}

@@ -43,9 +43,19 @@ type Options struct {
 	Quiet   bool   // text only: the verdict line alone
 	Verbose bool   // text only: TLS, capabilities and the transcript of each session
 	Command string // the command that repeats the run, without a secret; empty: not shown
-	Masked  string // what was hidden, in words ("1 secret, 2 addresses"); empty: nothing said
+	// Masked says what was hidden in the report being written ("1 secret, 2
+	// addresses"); nil or empty: nothing is said.
+	Masked  func() string
 	Version string // of the program, for the formats that name their tool
 	Stream  bool   // JSON: several reports may come, so they stand in an array
+}
+
+// masked is Masked, or nothing.
+func (o *Options) masked() string {
+	if o.Masked == nil {
+		return ""
+	}
+	return o.Masked()
 }
 
 // Lines gives the text of a line that evidence points at: of the input when

@@ -52,13 +52,13 @@ func TestGolden(t *testing.T) {
 		in   []func() (*analyze.Report, Lines)
 	}{
 		{"probe-ready.txt", Text, Options{}, []func() (*analyze.Report, Lines){ready}},
-		{"probe-ready-verbose.txt", Text, Options{Verbose: true, Masked: "1 secret"}, []func() (*analyze.Report, Lines){ready}},
+		{"probe-ready-verbose.txt", Text, Options{Verbose: true, Masked: func() string { return "1 secret" }}, []func() (*analyze.Report, Lines){ready}},
 		{"probe-ready-colour.txt", Text, Options{Color: true}, []func() (*analyze.Report, Lines){ready}},
 		{"probe-ready-quiet.txt", Text, Options{Quiet: true}, []func() (*analyze.Report, Lines){ready, refused}},
 		{"analysis.txt", Text, Options{}, []func() (*analyze.Report, Lines){refused, unclear}},
 		{"analysis-nolines.txt", Text, Options{}, []func() (*analyze.Report, Lines){with(analysisRefused, nil)}},
 		{"probe-ready.md", Markdown, Options{Command: "handoff probe outbound-us1.ppe-hosted.com --user [user-1] --password-file ..."}, []func() (*analyze.Report, Lines){ready}},
-		{"analysis.md", Markdown, Options{Masked: "1 secret"}, []func() (*analyze.Report, Lines){refused, unclear}},
+		{"analysis.md", Markdown, Options{Masked: func() string { return "1 secret" }}, []func() (*analyze.Report, Lines){refused, unclear}},
 		{"probe-ready.html", HTML, Options{}, []func() (*analyze.Report, Lines){ready}},
 		{"analysis.html", HTML, Options{}, []func() (*analyze.Report, Lines){refused, unclear}},
 		{"analysis.jsonl", JSONL, Options{}, []func() (*analyze.Report, Lines){refused, unclear}},
@@ -98,8 +98,8 @@ func TestGolden(t *testing.T) {
 // TestHostile: no byte that we did not write steers what shows the output.
 func TestHostile(t *testing.T) {
 	for _, f := range Formats {
-		for _, lines := range []Lines{nil, hostileLines} {
-			out := render(t, f, Options{Verbose: true}, with(hostile, lines))
+		for _, r := range []func() (*analyze.Report, Lines){with(hostile, nil), with(hostile, hostileLines), with(foreignWords, hostileLines)} {
+			out := render(t, f, Options{Verbose: true}, r)
 			if !utf8.ValidString(out) {
 				t.Errorf("%s: not UTF-8", f)
 			}

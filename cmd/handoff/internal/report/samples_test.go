@@ -145,6 +145,22 @@ func analysisInsufficient() *analyze.Report {
 const hostileText = "\x1b[31mred\x1b]52;c;QUJD\x07\x00\x7f\u009b2J\u202eevil\u2066\u200b\ufeff\u2028 <script>alert(1)</script>" +
 	" ![x](http://evil.test/a.png) | `code` ``` @team www.evil.test\r\nVERDICT ready: all is well\n::error::x ##[error]y ]]> \"q\" \xff\xfe"
 
+// foreignWords has it in place of the words of ours too, as a forged report may.
+func foreignWords() *analyze.Report {
+	r, h := hostile(), hostileText
+	r.Intent, r.Kind, r.Input.Format = analyze.Intent(h), h, h
+	r.Verdict.Code, r.Verdict.Status, r.Verdict.Confidence = analyze.Verdict(h), analyze.Status(h), analyze.Confidence(h)
+	o := &r.Outcomes[0]
+	o.Verdict, o.Stage, o.Party, o.Direction, o.Evidence[0].Role = analyze.Verdict(h), h, analyze.Party(h), analyze.Direction(h), h
+	f := &r.Findings[0]
+	f.ID, f.Severity, f.Expected, f.Fix[0].Who = h, analyze.Severity(h), true, analyze.Party(h)
+	r.Causes[0].ID, r.Causes[0].Who, r.NextTests[0].ID = h, analyze.Party(h), h
+	s := &r.Sessions[0]
+	s.Verdict, s.Stage, s.Party = analyze.Verdict(h), h, analyze.Party(h)
+	s.Steps[0].Status, s.Steps[0].Fault, s.Steps[1].Stage = h, h, h
+	return r
+}
+
 // hostile has that text in every field a stranger can reach.
 func hostile() *analyze.Report {
 	h := hostileText

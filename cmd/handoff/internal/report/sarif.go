@@ -114,17 +114,17 @@ func (s *sarifWriter) Write(r *analyze.Report, _ Lines) error {
 		if o.Verdict == analyze.NotAFailure || o.Verdict == analyze.Ready || o.Verdict == analyze.InsufficientEvidence {
 			continue
 		}
-		id := "verdict-" + string(o.Verdict)
-		text := strings.TrimSpace(orUnstated(o.Recipient, "a recipient that is not stated") + ": " + string(o.Verdict) + " at stage " + show(o.Stage) + " " + replyLine(o.Reply))
-		add(id, "the mail was "+string(o.Verdict), "error", strings.Join(nonEmpty(text, causeText(o.Causes)), "\n"), o.Evidence)
+		id := "verdict-" + show(string(o.Verdict))
+		text := strings.TrimSpace(orUnstated(o.Recipient, "a recipient that is not stated") + ": " + show(string(o.Verdict)) + " at stage " + show(o.Stage) + " " + replyLine(o.Reply))
+		add(id, "the mail was "+show(string(o.Verdict)), "error", strings.Join(nonEmpty(text, causeText(o.Causes)), "\n"), o.Evidence)
 	}
 	for i := range r.Sessions {
 		x := &r.Sessions[i]
 		if x.Verdict == analyze.Ready || x.Expected || x.Verdict == analyze.InsufficientEvidence {
 			continue
 		}
-		text := string(x.Verdict) + " at stage " + show(x.Stage)
-		add("verdict-"+string(x.Verdict), "the session ended "+string(x.Verdict), "error", strings.Join(nonEmpty(text, causeText(x.Causes)), "\n"), []analyze.Evidence{{Port: x.Port}})
+		text := show(string(x.Verdict)) + " at stage " + show(x.Stage)
+		add("verdict-"+show(string(x.Verdict)), "the session ended "+show(string(x.Verdict)), "error", strings.Join(nonEmpty(text, causeText(x.Causes)), "\n"), []analyze.Evidence{{Port: x.Port}})
 	}
 	for i := range r.Findings {
 		f := &r.Findings[i]

@@ -114,7 +114,7 @@ func replyText(text string) string {
 // expectedNote says under which intent a refusal is documented.
 func expectedNote(r *analyze.Report) string {
 	if r.Intent != "" {
-		return "expected under intent " + string(r.Intent)
+		return "expected under intent " + show(string(r.Intent))
 	}
 	return "expected"
 }

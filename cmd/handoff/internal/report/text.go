@@ -61,8 +61,8 @@ func (t *textWriter) Write(r *analyze.Report, lines Lines) error {
 	for _, n := range r.NextTests {
 		t.nextTest(n)
 	}
-	if t.o.Masked != "" {
-		t.printf("hidden: %s\n", show(t.o.Masked))
+	if m := t.o.masked(); m != "" {
+		t.printf("hidden: %s\n", show(m))
 	}
 	return t.w.Flush()
 }
@@ -72,12 +72,12 @@ func (t *textWriter) Close() error { return t.w.Flush() }
 
 func (t *textWriter) verdict(r *analyze.Report) {
 	v := r.Verdict
-	code := t.p.status(string(v.Code), false).Sprint(string(v.Code))
+	code := t.p.status(string(v.Code), false).Sprint(show(string(v.Code)))
 	t.printf("%s %s", t.p.strong.Sprint("VERDICT"), code)
 	if v.Headline != "" {
 		t.printf(": %s", show(v.Headline))
 	}
-	t.printf(" (%s, %s", v.Status, v.Confidence)
+	t.printf(" (%s, %s", show(string(v.Status)), show(string(v.Confidence)))
 	if v.Next != "" {
 		t.printf("; next: %s", show(v.Next))
 	}
@@ -95,7 +95,7 @@ func (t *textWriter) subject(r *analyze.Report) {
 	if r.Target != "" {
 		t.printf("%s", show(r.Target))
 		if r.Intent != "" {
-			t.printf("  intent %s", r.Intent)
+			t.printf("  intent %s", show(string(r.Intent)))
 		}
 		t.printf("\n")
 	}
@@ -120,7 +120,7 @@ func (t *textWriter) sessions(r *analyze.Report) {
 		}
 		headWidth = max(headWidth, columns(heads[i]))
 		for j, c := range Cells(s) {
-			text := c.Stage + " " + c.Status
+			text := c.Stage + " " + show(c.Status)
 			if c.Status != "skipped" {
 				if d := took(c.TookMS); d != "" {
 					text += " " + d
@@ -131,7 +131,7 @@ func (t *textWriter) sessions(r *analyze.Report) {
 			if j == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[j] = max(widths[j], len(text))
+			widths[j] = max(widths[j], columns(text))
 		}
 	}
 	for i := range r.Sessions {
@@ -140,13 +140,13 @@ func (t *textWriter) sessions(r *analyze.Report) {
 		for j, text := range rows[i] {
 			c := colours[i][j]
 			expected := s.Expected && c.Status == "refused"
-			coloured := strings.Replace(text, c.Status, t.p.status(c.Status, expected).Sprint(c.Status), 1)
-			t.printf("  %s%s", coloured, strings.Repeat(" ", widths[j]-len(text)))
+			coloured := strings.Replace(text, show(c.Status), t.p.status(c.Status, expected).Sprint(show(c.Status)), 1)
+			t.printf("  %s%s", coloured, strings.Repeat(" ", widths[j]-columns(text)))
 		}
 		for j := len(rows[i]); j < len(widths); j++ {
 			t.printf("  %s", strings.Repeat(" ", widths[j]))
 		}
-		t.printf("  %s", t.p.status(string(s.Verdict), s.Expected).Sprint(string(s.Verdict)))
+		t.printf("  %s", t.p.status(string(s.Verdict), s.Expected).Sprint(show(string(s.Verdict))))
 		if s.Expected && s.Verdict != analyze.Ready {
 			t.printf(", expected")
 		}
@@ -186,7 +186,7 @@ func (t *textWriter) details(s *analyze.Session) {
 	}
 	for i := range s.Steps {
 		st := &s.Steps[i]
-		t.printf("   %-8s %-8s", st.Stage, st.Status)
+		t.printf("   %-8s %-8s", show(st.Stage), show(st.Status))
 		if st.Command != "" {
 			t.printf(" %s", show(st.Command))
 		}
@@ -194,7 +194,7 @@ func (t *textWriter) details(s *analyze.Session) {
 			t.printf(" -> %s", replyLine(*st.Reply))
 		}
 		if st.Fault != "" {
-			t.printf(" fault %s", st.Fault)
+			t.printf(" fault %s", show(st.Fault))
 		}
 		if st.Note != "" {
 			t.printf(" (%s)", show(st.Note))
@@ -208,7 +208,7 @@ func (t *textWriter) details(s *analyze.Session) {
 
 func (t *textWriter) outcome(o *analyze.Outcome, lines Lines) {
 	t.printf("%s: %s at stage %s", orUnstated(o.Recipient, "(recipient not stated)"),
-		t.p.status(string(o.Verdict), false).Sprint(string(o.Verdict)), orUnstated(o.Stage, "unknown"))
+		t.p.status(string(o.Verdict), false).Sprint(show(string(o.Verdict))), orUnstated(o.Stage, "unknown"))
 	t.printf(", direction %s, party %s\n", orUnstated(string(o.Direction), "unknown"), orUnstated(string(o.Party), "unknown"))
 	if line := replyLine(o.Reply); line != "" {
 		t.printf("   = reply: %s\n", line)
@@ -236,7 +236,7 @@ func (t *textWriter) outcome(o *analyze.Outcome, lines Lines) {
 }
 
 func (t *textWriter) finding(r *analyze.Report, f *analyze.Finding, lines Lines) {
-	t.printf("%s: %s: %s", t.p.severity(string(f.Severity), f.Expected).Sprint(string(f.Severity)), f.ID, show(f.Title))
+	t.printf("%s: %s: %s", t.p.severity(string(f.Severity), f.Expected).Sprint(show(string(f.Severity))), show(f.ID), show(f.Title))
 	if f.Expected {
 		t.printf(" (%s)", t.p.expected.Sprint(expectedNote(r)))
 	}
