@@ -2,6 +2,7 @@ package ndr
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
@@ -66,11 +67,32 @@ func exchangeModern(r *report) {
 	if it.Recipient == "" && it.Reply.IsZero() && it.LocalReply.IsZero() && it.Fault == transcript.FaultNone {
 		return
 	}
-	if r.known(it.Recipient) && it.Recipient != "" {
-		combine(r.item(it.Recipient), &it)
-		return
+	recipients := []string{it.Recipient}
+	if it.Recipient == "" {
+		if listed := r.listedAlone(); len(listed) > 0 {
+			recipients = listed
+		}
 	}
-	*r.item(it.Recipient) = it
+	for _, a := range recipients {
+		it.Recipient = a
+		if a != "" && r.known(a) {
+			combine(r.item(a), &it)
+			continue
+		}
+		*r.item(a) = it
+	}
+}
+
+// listedAlone are the addresses that stand on lines of their own.
+func (r *report) listedAlone() []string {
+	var all []string
+	for i := r.b.First; i < r.last && len(all) < maxItems; i++ {
+		l, _ := r.line(i)
+		if a, n := mailboxAt(l); n > 0 && wholeAddress(l, n) && !slices.Contains(all[max(0, len(all)-20):], a) {
+			all = append(all, a)
+		}
+	}
+	return all
 }
 
 // textRange is a range of Doc.Text.

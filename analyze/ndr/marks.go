@@ -73,6 +73,7 @@ const (
 	signSentBy
 	signRejectedBy
 	signStatusCode
+	signReturnedLine
 	signOldExchange
 	signOldExchangeList
 	signOutlook
@@ -348,6 +349,8 @@ var textPhrases = []phrase{
 	{"status code\t", signStatusCode},
 	{"error details", signStatusCode},
 	{"reported error", signStatusCode},
+	{"remote server returned '", signReturnedLine},
+	{"remote server at ", signReturnedLine},
 	{"did not reach the following recipient", signOldExchange},
 	{"your message did not reach some or all of the intended", signOldExchange},
 	{"the following recipient(s) could not be reached", signOldExchangeList},

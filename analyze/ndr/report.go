@@ -265,8 +265,9 @@ func (r *report) cases() []Case {
 		c.Nature = r.natural
 	case r.status.feedback || r.b.isReport(reportFeedback):
 		c.Nature = NatureComplaint
-	case r.b.isReport(reportDisposition) && len(r.status.groups) == 0:
-		c.Nature = NatureReceipt
+	case r.isReceipt():
+		c.Nature, c.Format = NatureReceipt, "mail"
+		items = nil
 	}
 	if len(items) == 0 && c.Nature == NatureReport {
 		if !r.b.reports() {
@@ -292,6 +293,20 @@ func (r *report) cases() []Case {
 		c.Notes = append(c.Notes, Note{ID: "limit-reached", Text: "The report names more recipients than are read; the rest was left out."})
 	}
 	return []Case{c}
+}
+
+// isReceipt reports whether the fields are those of a read receipt (RFC 8098):
+// a disposition, and no action or status.
+func (r *report) isReceipt() bool {
+	if !r.b.isReport(reportDisposition) && !r.status.disposed {
+		return false
+	}
+	for i := range r.status.groups {
+		if g := &r.status.groups[i]; g.action != ActionUnstated || g.status != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // nameLocals gives recipients without a domain, and those without a name, the
@@ -327,6 +342,13 @@ func (r *report) finishItem(it *Item) {
 			it.Action = ActionRelayed
 		default:
 			it.Action = ActionFailed
+		}
+	}
+	if !r.status.remote.IsZero() && it.Refuser.IsZero() && it.Target.IsZero() {
+		if it.Reply.IsZero() {
+			it.Target = asTarget(r.status.remote)
+		} else {
+			it.Refuser = r.status.remote
 		}
 	}
 	if it.Reply.Code == 530 {

@@ -16,7 +16,8 @@ var reportFamilies = []family{
 	reportFamily("ppe-portal", 96, textReader(portalText), signPortal),
 	reportFamily("m365-modern", 90, textReader(exchangeText), signSentBy, signRejectedBy),
 	reportFamily("m365-classic", 92, textReader(exchangeText), signGenerating),
-	reportFamily("exchange", 80, textReader(exchangeText), signExchangeAdmin, signExchangeHuman, signStatusCode),
+	reportFamily("exchange", 80, textReader(exchangeText), signExchangeAdmin, signExchangeHuman, signStatusCode, signReturnedLine),
+	{format: "exchange", nature: NatureReport, sniff: unknownLanguage, read: textReader(exchangeText)},
 	{format: "m365-trace", nature: NatureLog, sniff: isTrace, read: traceText},
 	{format: "google-log-search", nature: NatureLog, sniff: isLogSearch, read: logSearch},
 	reportFamily("dragonfly", 95, textReader(dragonFlyText), signDragonFly),
@@ -36,9 +37,9 @@ var reportFamilies = []family{
 	reportFamily("mimecast", 88, textReader(mimecastText), signMimecast),
 	reportFamily("domino", 85, textReader(dominoText), signDomino),
 	reportFamily("surfcontrol", 85, textReader(surfControlText), signSurfControl),
-	reportFamily("rfc3464", 40, textReader(nil), fieldFinal, fieldOriginal, fieldDiagnostic, fieldRemoteMTA),
+	reportFamily("rfc3464", 40, textReader(nil), fieldFinal, fieldOriginal, fieldDiagnostic),
 	reportFamily("ndr", 30, textReader(genericText), signPowerMTA, signMailMarshal, signBarracuda, signAmavis,
-		signGeneric, signDelay, signSuccess, signSendmailReceived, fieldFailedRecipients, fieldAction, fieldReportingMTA),
+		signGeneric, signDelay, signSuccess, signSendmailReceived, fieldFailedRecipients, fieldAction, fieldReportingMTA, fieldRemoteMTA),
 	{format: "complaint", nature: NatureComplaint, sniff: func(b *Block) int {
 		if b.has(signComplaint) || bytes.Contains(b.Text(), []byte("abuse report for an email message")) {
 			return 60
@@ -83,6 +84,19 @@ func textReader(text func(*report)) func(*Block) []Case {
 	return func(b *Block) []Case {
 		return b.report(text)
 	}
+}
+
+// unknownLanguage knows Exchange by the words that no translation changes, where
+// no other words are known.
+func unknownLanguage(b *Block) int {
+	if b.reports() {
+		return 0
+	}
+	t := b.Text()
+	if n := bytes.Index(t, []byte(" returned '")); n > 0 && bytes.Contains(t[max(0, n-300):n], []byte("erver")) {
+		return 30
+	}
+	return 0
 }
 
 // harmlessCase reads a block that its words give away as no failure.

@@ -38,6 +38,7 @@ type statusFields struct {
 	feedback  bool     // Feedback-Type: a complaint
 	disposed  bool     // Disposition: a read receipt
 	reporters int
+	remote    Mention // a Remote-MTA outside any group of a recipient
 }
 
 // readStatus reads the fields at the marks. It tolerates blanks before the
@@ -152,6 +153,8 @@ func (r *report) readStatus() {
 		if g.final != "" || g.original != "" || g.actual != "" || g.hasDiag || g.status != "" && g.action != ActionUnstated ||
 			g.set&(1<<fieldFinal|1<<fieldOriginal) != 0 && g.action != ActionUnstated {
 			kept = append(kept, g)
+		} else if s.remote.IsZero() {
+			s.remote = g.remote
 		}
 	}
 	s.groups = kept
