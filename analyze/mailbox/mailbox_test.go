@@ -433,3 +433,50 @@ func BenchmarkWalk(b *testing.B) {
 		}
 	}
 }
+
+// TestLargeLog: a log that is larger than a message may be comes in pieces that
+// are whole lines and together the whole log.
+func TestLargeLog(t *testing.T) {
+	var b bytes.Buffer
+	for i := 0; b.Len() < 3*MaxWhole; i++ {
+		fmt.Fprintf(&b, "Nov 23 07:40:%02d mail postfix/smtp[%d]: QID%d: to=<r%d@partner.example>, status=sent (250 Ok)\n", i%60, i, i, i)
+	}
+	var joined []byte
+	n, line := 0, 1
+	for m := range Walk(context.Background(), []string{"-"}, Options{Stdin: bytes.NewReader(b.Bytes())}) {
+		n++
+		if m.Number != n || m.Line != line || m.Cut != 0 || m.Data[len(m.Data)-1] != '\n' || !bytes.HasPrefix(m.Data, []byte("Nov 23 ")) {
+			t.Fatalf("piece %d: number %d, line %d (want %d), cut %d", n, m.Number, m.Line, line, m.Cut)
+		}
+		line += bytes.Count(m.Data, []byte("\n"))
+		joined = append(joined, m.Data...)
+	}
+	if n < 3 || !bytes.Equal(joined, b.Bytes()) {
+		t.Errorf("%d pieces, %d bytes of %d", n, len(joined), b.Len())
+	}
+	if got := all(Walk(context.Background(), []string{"-"}, Options{Stdin: bytes.NewReader(b.Bytes()), Whole: true})); len(got) != 1 || got[0].Cut == 0 {
+		t.Errorf("as a whole: %d messages", len(got))
+	}
+}
+
+func TestLooksLikeLog(t *testing.T) {
+	for _, tt := range []struct {
+		line string
+		want bool
+	}{
+		{"Nov 23 07:40:47 mail postfix/smtp[1]: x", true},
+		{"Nov  3 07:40:47 mail postfix/smtp[1]: x", true},
+		{"2026-11-23 07:40:47 1abcde-000001-XX == r@partner.example", true},
+		{"2026-11-23T07:40:47.039Z,Outbound,08DE,0,,192.0.2.10:25,*,x,", true},
+		{"It did not work on Nov 23 07:40:47", false},
+		{"", false},
+		{"1234567890123456789012345", false},
+	} {
+		if got := looksLikeLog([]byte(strings.Repeat(tt.line+"\n", 30)), '\n'); got != tt.want {
+			t.Errorf("%q: %v", tt.line, got)
+		}
+	}
+	if looksLikeLog([]byte("Nov 23 07:40:47 mail x\n"), '\n') {
+		t.Error("one line is no log")
+	}
+}

@@ -90,3 +90,40 @@ func text(b []byte) bool {
 	}
 	return (control+even+odd)*20 <= len(b)
 }
+
+// looksLikeLog reports whether nine in ten lines begin with a time stamp, as
+// logs of mail servers do: "Nov 23 07:40:47 ", "2026-11-23 07:40:47 ",
+// "2026-11-23T07:40:47".
+func looksLikeLog(head []byte, eol byte) bool {
+	lines, stamped := 0, 0
+	for len(head) > 0 && lines < 200 {
+		i := bytes.IndexByte(head, eol)
+		if i < 0 {
+			break
+		}
+		line := head[:i]
+		head = head[i+1:]
+		if len(bytes.TrimSpace(line)) == 0 || line[0] == '#' {
+			continue
+		}
+		lines++
+		if stamp(line) {
+			stamped++
+		}
+	}
+	return lines >= 20 && stamped*10 >= lines*9
+}
+
+// stamp reports whether a line begins with a date and a time of day.
+func stamp(line []byte) bool {
+	if len(line) < len("Nov 23 07:40:47") {
+		return false
+	}
+	if digits(line[:4]) && line[4] == '-' {
+		return len(line) > 18 && digits(line[5:7]) && digits(line[8:10]) && (line[10] == 'T' || line[10] == ' ') && line[13] == ':' && line[16] == ':'
+	}
+	if line[0] == '<' || line[0] == '[' {
+		return false
+	}
+	return line[3] == ' ' && line[9] == ':' && line[12] == ':' && digits(line[7:9]) && digits(line[10:12]) && digits(line[13:15])
+}

@@ -14,10 +14,15 @@ import (
 // Reports stand at either end; between lie attachments. All of it is one
 // buffer, so the memory of a walk is bounded whatever comes.
 const (
-	maxHead   = 6 << 20 // bytes kept from the beginning
-	maxTail   = 4 << 20 // bytes of room for the end, of which at least half is kept
+	maxHead   = 4 << 20 // bytes kept from the beginning
+	maxTail   = 2 << 20 // bytes of room for the end, of which at least half is kept
 	minBuffer = 64 << 10
 )
+
+// MaxWhole is up to how many bytes a source that is no mbox is one message,
+// whole. A larger mail log comes in several pieces, of any other text the
+// middle is left out.
+const MaxWhole = maxHead + maxTail
 
 // splitter reads one source and cuts it into messages.
 //
@@ -29,6 +34,7 @@ type splitter struct {
 	source string
 	whole  bool // one input, whatever is in it
 	mbox   bool // split at "From " lines
+	log    bool // lines with stamps: cut into pieces at line ends
 	cr     bool // lines end in a bare CR
 
 	buf     []byte
@@ -62,10 +68,19 @@ func (s *splitter) run(yield func(Message) bool) bool {
 	head := s.buf[:min(s.w, 64<<10)]
 	s.cr = bytes.IndexByte(head, '\n') < 0 && bytes.IndexByte(head, '\r') >= 0
 	s.mbox = !s.whole && startsMbox(head, s.cr)
+	s.log = !s.whole && !s.mbox && looksLikeLog(head, s.eol())
 	s.scan = 1
 	for {
 		if s.ctx.Err() != nil {
 			return false
+		}
+		if s.log && s.start == 0 && s.w == MaxWhole {
+			if i := bytes.LastIndexByte(s.buf[:s.w], s.eol()); i >= maxHead {
+				if !s.give(yield, i+1) {
+					return false
+				}
+				continue
+			}
 		}
 		if s.mbox {
 			if at, found := s.separator(); found {
