@@ -21,14 +21,14 @@ type analyzed struct {
 	bytes      int64
 }
 
-// mayHoldSeveral tells inputs that may give several reports: a folder, or a
-// file that begins like an mbox or a compressed one.
+// mayHoldSeveral tells inputs that may give several reports: a folder, a file
+// that begins like an mbox or a compressed one, or a log that comes in pieces.
 func (p *program) mayHoldSeveral(name string, f *analyzeFlags) bool {
 	if f.single || name == "-" {
 		return false
 	}
 	st, err := os.Stat(name)
-	if err == nil && st.IsDir() {
+	if err == nil && (st.IsDir() || st.Size() > mailbox.MaxWhole) {
 		return true
 	}
 	file, err := os.Open(name)
