@@ -357,8 +357,10 @@ func canonical(address string) string {
 	if address == "" {
 		return "<>"
 	}
-	return `<"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(address) + `"@wire.invalid>`
+	return `<"` + quoting.Replace(address) + `"@wire.invalid>`
 }
+
+var quoting = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
 
 // printable is s in printable ASCII: every other byte is a question mark, as
 // Postfix shows what clients send.

@@ -111,10 +111,9 @@ func (j *journal) trim() {
 		j.records[n] = nil
 		n++
 	}
-	if n > 0 {
-		j.records = slices.Delete(j.records, 0, n)
-		j.sizes = slices.Delete(j.sizes, 0, n)
-	}
+	// append moves what is left to a new place now and then; moving it for every
+	// session would cost more than writing the log.
+	j.records, j.sizes = j.records[n:], j.sizes[n:]
 }
 
 // add writes one exchange down.

@@ -380,6 +380,7 @@ func (r *Relay) remember(w *wire) bool {
 		if victim == nil {
 			w.over = true
 		}
+		delete(r.wires, victim) // so that the other port does not choose it too
 	}
 	r.arrivals++
 	r.wires[w] = r.arrivals
@@ -628,3 +629,7 @@ func (r *Relay) presented(w *wire) *x509.Certificate {
 	}
 	return cert.Leaf
 }
+
+// Panics returns how often the backend has panicked; a test of a sender may
+// want it to be zero, ours do.
+func (r *Relay) Panics() int64 { return r.panics.Load() }

@@ -82,7 +82,8 @@ func (r *Relay) accept(w *wire, sender string, size int64) {
 	r.store.mu.Lock()
 	defer r.store.mu.Unlock()
 	if len(r.store.messages) >= keepMessages {
-		r.store.messages = slices.Delete(r.store.messages, 0, 1)
+		r.store.messages[0] = Message{}
+		r.store.messages = r.store.messages[1:]
 	}
 	r.store.messages = append(r.store.messages, m)
 }
