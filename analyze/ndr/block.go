@@ -83,7 +83,8 @@ type Block struct {
 	marks    []mark      // of the report tables, in order
 	returned []lineRange // headers of returned messages, as MIME has them
 	options  Options
-	inside   []*Block // reports in the mails that this one brings back: for when it names nobody itself
+	noise    []lineRange // MIME boundaries with their headers, and the header that a forward prints: nobody's words
+	inside   []*Block    // reports in the mails that this one brings back: for when it names nobody itself
 }
 
 // Start is the offset of the block in Doc.Text.
@@ -151,6 +152,7 @@ func (d *Document) blocks(o Options) []*Block {
 	if len(d.mails) == 0 {
 		whole := &Block{Doc: d, First: 0, Last: d.NumLines(), options: o}
 		whole.marks = d.scan(make([]mark, 0, 32), 0, whole.Last)
+		whole.findNoise()
 		return whole.split()
 	}
 	var blocks []*Block
@@ -195,6 +197,7 @@ func (d *Document) mailBlocks(i, j int, o Options, several bool) []*Block {
 		k = e
 	}
 	b.marks = d.scan(b.marks, at, b.Last)
+	b.findNoise()
 	if len(inner) == 0 {
 		if several || m.report == reportStatus {
 			return []*Block{b}

@@ -17,6 +17,9 @@ func (d *Document) markup() {
 	found := false
 	for i := range d.parts {
 		p := &d.parts[i]
+		if p.how == treatDrop {
+			continue
+		}
 		if p.kind == partHTML && p.end > p.start || p.kind != partHTML && looksHTML(text[p.start:p.end]) {
 			p.kind = partHTML
 			found = true
@@ -29,9 +32,13 @@ func (d *Document) markup() {
 	if !found {
 		return
 	}
+	d.keepRicher()
 	r := newRewriter(text)
 	d.rewriteParts(r, func(p *part, from, to int) {
-		if p == nil || p.kind != partHTML {
+		switch {
+		case p != nil && p.how == treatDrop:
+			return
+		case p == nil || p.kind != partHTML:
 			r.copy(from, to)
 			return
 		}
@@ -40,6 +47,27 @@ func (d *Document) markup() {
 		ensureLF(r, to)
 	})
 	d.apply(r)
+}
+
+// keepRicher decides between a short text and the HTML beside it: an address in
+// it counts more than length.
+func (d *Document) keepRicher() {
+	for i := range d.parts {
+		p := &d.parts[i]
+		if p.kind != partHTML || p.twin == 0 || p.end <= p.start {
+			continue
+		}
+		t := &d.parts[p.twin-1]
+		r := newRewriter(d.Text)
+		h := htmlReader{r: r, text: d.Text, to: min(p.end, p.start+64<<10), d: d}
+		h.read(p.start)
+		plain := bytes.TrimSpace(d.Text[t.start:t.end])
+		if len(plain)*2 >= len(r.out) && (bytes.IndexByte(plain, '@') >= 0 || bytes.IndexByte(r.out, '@') < 0) {
+			p.how = treatDrop
+		} else {
+			t.how = treatDrop
+		}
+	}
 }
 
 // looksHTML decides by content where no header says it. A text with a few

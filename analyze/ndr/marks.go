@@ -47,6 +47,8 @@ const (
 	signReturned     // the returned message begins behind this line
 	signReturnedHere // … or with this line: Return-Path, Received
 	signForward      // a forward mark: a block begins, not a returned message
+	signMailFrom     // the first line of the header that a forward prints
+	signMailLine     // another line of it
 	signSeparator    // a line that separates what people put together
 	signDelay        // the report is about a delay
 	signSuccess      // the report is about a success
@@ -201,6 +203,60 @@ var textPhrases = []phrase{
 	{"authentication-results:", signReturnedHere},
 	{"message-id:", signReturnedHere},
 	{"mime-version:", signReturnedHere},
+
+	// The header that a forward or an answer prints, in the languages of mail
+	// programs.
+	{"from:", signMailFrom},
+	{"from :", signMailFrom},
+	{"von:", signMailFrom},
+	{"de:", signMailFrom},
+	{"de :", signMailFrom},
+	{"da:", signMailFrom},
+	{"van:", signMailFrom},
+	{"från:", signMailFrom},
+	{"fra:", signMailFrom},
+	{"lähettäjä:", signMailFrom},
+	{"od:", signMailFrom},
+	{"差出人:", signMailFrom},
+	{"发件人:", signMailFrom},
+	{"sent:", signMailLine},
+	{"date:", signMailLine},
+	{"date :", signMailLine},
+	{"to:", signMailLine},
+	{"cc:", signMailLine},
+	{"subject:", signMailLine},
+	{"reply-to:", signMailLine},
+	{"importance:", signMailLine},
+	{"gesendet:", signMailLine},
+	{"datum:", signMailLine},
+	{"an:", signMailLine},
+	{"betreff:", signMailLine},
+	{"envoyé", signMailLine},
+	{"à :", signMailLine},
+	{"à:", signMailLine},
+	{"objet :", signMailLine},
+	{"objet:", signMailLine},
+	{"enviado", signMailLine},
+	{"fecha:", signMailLine},
+	{"para:", signMailLine},
+	{"asunto:", signMailLine},
+	{"assunto:", signMailLine},
+	{"inviato:", signMailLine},
+	{"data:", signMailLine},
+	{"a:", signMailLine},
+	{"oggetto:", signMailLine},
+	{"verzonden:", signMailLine},
+	{"aan:", signMailLine},
+	{"onderwerp:", signMailLine},
+	{"skickat:", signMailLine},
+	{"till:", signMailLine},
+	{"ämne:", signMailLine},
+	{"til:", signMailLine},
+	{"emne:", signMailLine},
+	{"件名:", signMailLine},
+	{"宛先:", signMailLine},
+	{"主题:", signMailLine},
+	{"收件人:", signMailLine},
 
 	// Forwards.
 	{"original message-----", signForward},
@@ -451,6 +507,9 @@ var signTable = func() (t [256][]phrase) {
 	for _, p := range textPhrases {
 		if p.words[0] == 0xc3 && len(p.words) > 1 && p.words[1] == 0xa9 { // é, É
 			t[0xc3] = append(t[0xc3], phrase{"\u00c9" + p.words[2:], p.sign})
+		}
+		if p.words[0] == 0xc3 && len(p.words) > 1 && p.words[1] == 0xa0 { // à, À
+			t[0xc3] = append(t[0xc3], phrase{"\u00c0" + p.words[2:], p.sign})
 		}
 		if p.words[0] == 0xd1 || p.words[0] == 0xd0 { // Cyrillic
 			upper := upperFirst(p.words)

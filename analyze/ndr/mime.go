@@ -11,6 +11,7 @@ type part struct {
 	coding     transferEncoding
 	mail       int // index of its mail in Document.mails
 	how        treatment
+	twin       int // index, plus one, of the text part that this HTML part repeats; 0: none
 }
 
 // partKind is what a Content-Type says, as far as readers care.
@@ -78,6 +79,7 @@ type boundary struct {
 	report      bool // of a multipart/report, or of a mail that brings one back
 	alternative bool
 	rich        bool // an earlier text sibling tells it all
+	text        int  // index, plus one, of the text sibling
 	deep        bool // deeper than maxMIMEDepth: its parts are not taken apart
 }
 
@@ -433,10 +435,13 @@ func (w *walker) flush(at int) {
 			if len(body) > 200 && (p.coding == encodingBase64 || bytes.IndexByte(body, '@') >= 0 || bytes.Contains(body, []byte("=40"))) {
 				w.stack[n-1].rich = true
 			}
+			w.stack[n-1].text = len(w.d.parts) + 1
 		case p.kind == partHTML:
 			for i := n - 1; i >= 0 && w.stack[i].mail == p.mail; i-- {
 				if w.stack[i].alternative && w.stack[i].rich {
 					p.how = treatDrop
+				} else if w.stack[i].alternative {
+					p.twin = w.stack[i].text
 				}
 			}
 		}

@@ -205,7 +205,7 @@ func dragonFlyText(r *report) {
 		}
 		if bytes.Contains(t, []byte("Giving up")) || bytes.Contains(t, []byte("Could not deliver for the last")) {
 			it.Expired, it.LocalOnlyExpiry = true, true
-			continue
+			return
 		}
 		if h, k := hostAt(t); k > 0 && h.address != "" && h.name != "" {
 			// Old: "R [ip]: REPLY".

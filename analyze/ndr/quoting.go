@@ -76,7 +76,10 @@ func lineOf(text []byte, at, to int) (end, next int) {
 // quotedBlock measures the block that begins at the offset: it ends where lines
 // with the mark end or begin. Empty lines belong to the block around them.
 func quotedBlock(text []byte, start int) (end, lines, marked int, mark byte, dialogue bool) {
-	verbs, plainRun := 0, 0
+	// A dialogue has server's lines that lack the mark, or next to nothing but
+	// commands behind it. A quoted report may quote a few commands.
+	verbs, served, plainRun := 0, 0, 0
+	defer func() { dialogue = verbs > 0 && (served > 0 || verbs*2 >= marked) }()
 	for at := start; at < len(text); {
 		e, next := lineOf(text, at, len(text))
 		line := text[at:e]
@@ -98,7 +101,7 @@ func quotedBlock(text []byte, start int) (end, lines, marked int, mark byte, dia
 			// A line that a mail program wrapped lost its mark; two in a row
 			// end the block.
 			if plainRun++; plainRun >= 2 {
-				return at, lines, marked, mark, verbs > 0
+				return at, lines, marked, mark, false
 			}
 		}
 		if m != 0 && m == mark {
@@ -108,12 +111,12 @@ func quotedBlock(text []byte, start int) (end, lines, marked int, mark byte, dia
 				verbs++
 			}
 		} else if mark == '>' && trimmed[0] == '<' && len(trimmed) > 5 && (trimmed[1] == ' ' && isDigit(trimmed[2]) || bytes.HasPrefix(trimmed, []byte("<<< "))) {
-			verbs++ // "< 220 …", "<<< 550 …": the server's side
+			served++ // "< 220 …", "<<< 550 …": the server's side
 		}
 		lines++
 		at, end = next, next
 	}
-	return end, lines, marked, mark, verbs > 0
+	return end, lines, marked, mark, false
 }
 
 // quoteLen is the length of one level of quoting at the start of the line.
@@ -132,10 +135,7 @@ func quoteLen(line []byte, mark byte) int {
 	if n < len(line) && line[n] == ' ' {
 		return n + 1
 	}
-	if mark == '>' && (n == len(line) || line[n] == '>' || line[n] == '|' || isWordByte(line[n]) || line[n] == '<' || line[n] == '-') {
-		return n
-	}
-	if n == len(line) {
+	if mark == '>' || n == len(line) {
 		return n
 	}
 	return 0

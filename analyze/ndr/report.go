@@ -194,8 +194,13 @@ func (r *report) known(recipient string) bool {
 // line is a line of the document without blanks around it, and the offset of
 // what is left.
 func (r *report) line(i int) ([]byte, int) {
-	l := r.doc.Line(i)
 	at := r.doc.LineStart(i)
+	for _, n := range r.b.noise {
+		if i >= n.first && i < n.last {
+			return nil, at
+		}
+	}
+	l := r.doc.Line(i)
 	n := 0
 	for n < len(l) && (l[n] == ' ' || l[n] == '\t') {
 		n++

@@ -1,0 +1,186 @@
+package ndr
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"html"
+	"mime/quotedprintable"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf16"
+)
+
+// variants are what mail programs and people do to a text on its way into a
+// paste. None of them changes what the text says.
+var variants = []struct {
+	name string
+	do   func(text string) string
+}{
+	{"quoted", func(s string) string { return eachLine(s, "> ") }},
+	{"quoted twice", func(s string) string { return eachLine(eachLine(s, "> "), "> ") }},
+	{"quoted without blanks", func(s string) string { return eachLine(eachLine(s, ">"), ">") }},
+	{"bars", func(s string) string { return eachLine(s, "| ") }},
+	{"trailing blanks", func(s string) string { return strings.ReplaceAll(s, "\n", "  \n") }},
+	{"empty lines around", func(s string) string { return "\n\n\n" + s + "\n\n\n" }},
+	{"UTF-16", func(s string) string { return wide(s, "\xff\xfe") }},
+	{"UTF-16 without mark", func(s string) string { return wide(s, "") }},
+	{"byte order mark", func(s string) string { return "\ufeff" + s }},
+	{"base64 body", func(s string) string {
+		return "Content-Type: text/plain; charset=\"utf-8\"\nContent-Transfer-Encoding: base64\n\n" + base64Lines(s)
+	}},
+	{"base64 body with CRLF", func(s string) string {
+		return "Content-Type: text/plain; charset=\"utf-8\"\r\nContent-Transfer-Encoding: base64\r\n\r\n" + strings.ReplaceAll(base64Lines(strings.ReplaceAll(s, "\n", "\r\n")), "\n", "\r\n")
+	}},
+	{"quoted-printable body", func(s string) string {
+		return "Content-Type: text/plain; charset=\"utf-8\"\nContent-Transfer-Encoding: quoted-printable\n\n" + quoted(s)
+	}},
+	{"quoted-printable, header lost", func(s string) string { return quoted(s + "\nl=3D\n=3D\n") }},
+	{"HTML, br", func(s string) string {
+		return "<html><head><style>p{color:red}</style></head><body><p>" + strings.ReplaceAll(html.EscapeString(keepIndent(s)), "\n", "<br>\n") + "</p></body></html>"
+	}},
+	{"HTML, div and entities", func(s string) string {
+		var b strings.Builder
+		b.WriteString("<!DOCTYPE html>\n<html><body>\n")
+		for _, l := range strings.Split(s, "\n") {
+			l = strings.ReplaceAll(html.EscapeString(keepIndent(l)), "-", "&#45;")
+			b.WriteString("<div><span style=\"font-family:x\">" + l + "</span></div>\n")
+			if l == "" {
+				b.WriteString("<br>")
+			}
+		}
+		return b.String() + "</body></html>"
+	}},
+	{"HTML, pre", func(s string) string { return "<html><body><pre>" + html.EscapeString(s) + "</pre></body></html>" }},
+	{"non-breaking hyphens", func(s string) string { return strings.ReplaceAll(s, "us1.ppe-hosted", "us1.ppe\u2011hosted") }},
+	{"zero width", func(s string) string { return strings.ReplaceAll(s, "hosted.com", "hos\u200bted\u2060.com") }},
+	{"non-breaking spaces", func(s string) string { return strings.ReplaceAll(s, "access denied", "access\u00a0denied") }},
+	{"bare MIME body", func(s string) string {
+		return "This is a MIME-encapsulated message\n\n--b_1\nContent-Type: text/plain\n\n" + s + "\n--b_1--\n"
+	}},
+	{"alternative", func(s string) string {
+		return "From: a@kunde.example\nTo: b@kunde.example\nSubject: x\nMIME-Version: 1.0\nContent-Type: multipart/alternative;\nboundary=alt\n\n--alt\nContent-Type: text/plain; charset=utf-8\n\n" +
+			s + "\n--alt\nContent-Type: text/html; charset=utf-8\n\n<html><body><p>" + strings.ReplaceAll(html.EscapeString(keepIndent(s)), "\n", "<br>\n") + "</p></body></html>\n--alt--\n"
+	}},
+	{"forwarded in a letter", func(s string) string {
+		return "Hi,\n\nwhat does this mean? We got it this morning.\n\nRegards\nAda\n\n-----Original Message-----\nFrom: MAILER-DAEMON@mx.firma.example\nSent: Tuesday, November 24, 2026 9:12 AM\nTo: ada@firma.example\nSubject: Undelivered Mail\n\n" + s
+	}},
+	{"German forward", func(s string) string {
+		return "Hallo,\n\nwas heißt das?\n\nVon: MAILER-DAEMON@mx.firma.example\nGesendet: Dienstag, 24. November 2026 09:12\nAn: ada@firma.example\nBetreff: Undelivered Mail\n\n" + s
+	}},
+	{"attached", func(s string) string {
+		return "From: a@kunde.example\nTo: b@kunde.example\nSubject: see there\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: text/plain\n\nsee there\n--m\nContent-Type: message/rfc822\n\nFrom: MAILER-DAEMON@mx.firma.example\nTo: a@kunde.example\nSubject: Undelivered\nContent-Transfer-Encoding: quoted-printable\nContent-Type: text/plain; charset=utf-8\n\n" + quoted(s) + "\n--m--\n"
+	}},
+}
+
+func eachLine(s, mark string) string {
+	return mark + strings.ReplaceAll(strings.TrimSuffix(s, "\n"), "\n", "\n"+mark) + "\n"
+}
+
+func wide(s, mark string) string {
+	var b strings.Builder
+	b.WriteString(mark)
+	for _, u := range utf16.Encode([]rune(s)) {
+		b.WriteByte(byte(u))
+		b.WriteByte(byte(u >> 8))
+	}
+	return b.String()
+}
+
+func base64Lines(s string) string {
+	e := base64.StdEncoding.EncodeToString([]byte(s))
+	var b strings.Builder
+	for len(e) > 76 {
+		b.WriteString(e[:76] + "\n")
+		e = e[76:]
+	}
+	return b.String() + e + "\n"
+}
+
+func quoted(s string) string {
+	var b bytes.Buffer
+	w := quotedprintable.NewWriter(&b)
+	if _, err := w.Write([]byte(s)); err != nil {
+		panic(err)
+	}
+	if err := w.Close(); err != nil {
+		panic(err)
+	}
+	return strings.ReplaceAll(b.String(), "\r\n", "\n")
+}
+
+// keepIndent writes the indent of lines with blanks that HTML keeps.
+func keepIndent(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		t := strings.TrimLeft(l, " ")
+		lines[i] = strings.Repeat("\u00a0", len(l)-len(t)) + t
+	}
+	return strings.Join(lines, "\n")
+}
+
+// TestVariants reads every pasted sample as it comes out of a mail program.
+func TestVariants(t *testing.T) {
+	root := filepath.Join("..", "..", "testdata", "reports")
+	files, err := filepath.Glob(filepath.Join(root, "*", "*.txt"))
+	if err != nil || len(files) < 80 {
+		t.Fatalf("%d samples, %v", len(files), err)
+	}
+	for _, v := range variants {
+		t.Run(v.name, func(t *testing.T) {
+			for _, file := range files {
+				name, _ := filepath.Rel(root, file)
+				if skipVariant(filepath.ToSlash(name), v.name) {
+					continue
+				}
+				input, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := outcomesOf(t, Read(input))
+				text := []byte(v.do(string(input)))
+				cases := Read(text)
+				checkDocument(t, Prepare(text))
+				checkCases(t, text, cases)
+				if got := outcomesOf(t, cases); got != want {
+					t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
+				}
+			}
+		})
+	}
+}
+
+// skipVariant names the pairs in which the variant changes what a text says.
+func skipVariant(file, variant string) bool {
+	switch {
+	case strings.HasPrefix(file, "not/"):
+		return true // a plain text becomes a mail, which is another nature
+	case strings.HasPrefix(file, "several/"):
+		return true // which text belongs to which changes with what stands around it
+	case strings.HasPrefix(file, "ses/notice"):
+		return variant != "UTF-16" && variant != "base64 body"
+	}
+	return false
+}
+
+// outcomesOf is what a reading says about recipients, without formats, notes
+// and hops.
+func outcomesOf(t *testing.T, cases []Case) string {
+	t.Helper()
+	var items []sampleItem
+	for _, c := range sampled(cases) {
+		items = append(items, c.Items...)
+	}
+	var b strings.Builder
+	for _, it := range items {
+		j, err := json.Marshal(it)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "\t%s\n", j)
+	}
+	return b.String()
+}
