@@ -107,6 +107,9 @@ func (g *judgement) missingWords() (what, do string) {
 		return "the dialogue ends before an answer that settles it", "repeat it to the end"
 	}
 	what = "the text names no host that refused or was tried"
+	if t := hostName(g.out.Target, ""); t != "" {
+		what = "the text does not say what " + t + " answered"
+	}
 	if c := g.codes(); c != "" {
 		what = c
 		if s := g.obs.Stage; s != transcript.StageUnknown && s != "" {

@@ -191,20 +191,25 @@ func (j *judge) findings(all []judgement, cases []*caseNotes) []Finding {
 			if n.ID == noteTester || n.ID == "" {
 				continue
 			}
+			id := noteFinding(n.ID)
 			var ev []Evidence
-			if n.ID != findingSecretMasked {
+			if id != findingSecretMasked {
 				if e, ok := j.cite(n.Span, string(ndr.Named)); ok {
 					ev = []Evidence{e}
 				}
 			}
-			f := finding(n.ID, ev)
-			if n.Text != "" {
-				f.Why = n.Text
-			}
-			if seen[n.ID] && len(ev) == 0 {
+			if seen[id] && id != findingLimit {
+				out = joinEvidence(out, id, ev)
 				continue
 			}
-			seen[n.ID] = true
+			f, page := FindingOf(id, ev)
+			if n.Text != "" {
+				f.Why = n.Text
+				if !page {
+					f.Title = cutRunes(n.Text, maxTitle)
+				}
+			}
+			seen[id] = true
 			add(f)
 		}
 	}
@@ -214,6 +219,27 @@ func (j *judge) findings(all []judgement, cases []*caseNotes) []Finding {
 		}
 	}
 	return out
+}
+
+// joinEvidence adds evidence to the finding of that id.
+func joinEvidence(list []Finding, id string, ev []Evidence) []Finding {
+	for i := range list {
+		if f := &list[i]; f.ID == id && len(f.Evidence)+len(ev) <= maxEvidence {
+			f.Evidence = append(f.Evidence, ev...)
+		}
+	}
+	return list
+}
+
+// noteFinding is the finding that a reader's note stands for.
+func noteFinding(id string) string {
+	switch id {
+	case "unknown-charset":
+		return findingCharset
+	case "unreadable":
+		return findingUnreadable
+	}
+	return id
 }
 
 func firstEvidence(e []Evidence) []Evidence {

@@ -382,6 +382,12 @@ func (g *judgement) unreachableWords(host string) (what, do string) {
 
 func (g *judgement) neverWords(host string) (what, do string) {
 	switch {
+	case g.out.RefusedBy != "" && g.item != nil && g.item.Refuser.IsZero() && g.out.Target != "":
+		do = ruleOf(g.obs.Kind).do
+		if do == "" {
+			do = "read its own words"
+		}
+		return host + " stopped the mail itself" + g.inBrackets() + " before it was handed over", do
 	case g.out.RefusedBy != "" && g.item != nil && g.item.Refuser.IsZero():
 		return host + " stopped the mail itself" + g.inBrackets(), "the relay was not asked, check the routing"
 	case g.out.RefusedBy != "":
@@ -394,6 +400,11 @@ func (g *judgement) harmlessWords() (what, do string) {
 	if g.item == nil || g.cs == nil {
 		return "no failure is reported", ""
 	}
+	for _, n := range natureHeadlines {
+		if n.nature == g.cs.Nature {
+			return n.what, ""
+		}
+	}
 	switch g.item.Action {
 	case ndr.ActionDelayed:
 		if c := g.codes(); c != "" {
@@ -402,11 +413,6 @@ func (g *judgement) harmlessWords() (what, do string) {
 		return "a delay notice, not a failure", "wait, the sender keeps trying"
 	case ndr.ActionDelivered, ndr.ActionRelayed, ndr.ActionExpanded:
 		return "the mail was accepted" + g.inBrackets(), "nothing to do"
-	}
-	for _, n := range natureHeadlines {
-		if n.nature == g.cs.Nature {
-			return n.what, ""
-		}
 	}
 	if g.obs.Stage == transcript.StageAccepted {
 		return "the mail was accepted" + g.inBrackets(), "nothing to do"

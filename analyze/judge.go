@@ -115,6 +115,13 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 		g.delay = it.Action == ndr.ActionDelayed
 		o.Verdict, o.Confidence = NotAFailure, Certain
 		stage = harmlessStage(c, it, stage)
+		if g.delay {
+			// Who keeps it waiting: with a reply, or without one.
+			if it.Reply.Class() >= 4 {
+				o.RefusedBy = name(&it.Refuser)
+			}
+			o.Target = name(&it.Target)
+		}
 
 	case j.relay(&it.Refuser) && it.Reply.Class() >= 4:
 		g.rung = 2
@@ -124,11 +131,12 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 		}
 		o.RefusedBy = it.Refuser.Host
 
-	case j.hidAuth(it, stage):
+	case j.hidAuth(c, it, stage, g.obs.Words):
 		g.rung = 3
 		o.Verdict, o.Confidence = Refused, Likely
-		stage = transcript.StageTLS
-		o.RefusedBy = name(j.answered(it))
+		if j.relay(j.answered(it)) {
+			o.RefusedBy = name(j.answered(it))
+		}
 
 	case it.Reply.IsZero() && afterDot(it, g.obs.Words) && (j.relay(&it.Target) || j.relay(&it.Refuser)):
 		g.rung = 4
@@ -185,8 +193,26 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 		o.Target = name(&it.Target)
 		g.gap = missing(c, it)
 	}
+	if g.rung == 2 && it.Session != nil {
+		if b := foreignBanner(it.Session, j.domains); b != "" {
+			g.rung = 7
+			o.Verdict, o.Confidence, o.RefusedBy = NeverReached, Likely, b
+			stage = transcript.StageNotAttempted
+		}
+	}
 	if c.Partial && o.Confidence == Certain {
 		o.Confidence = Likely
+	}
+	if local && (g.rung == 4 || g.rung == 5) {
+		// The reporter's words for a server that gave no reply.
+		o.Reply = Reply{}
+		if o.Status == "" {
+			o.Status = it.LocalReply.Enhanced
+		}
+		g.obs.Reply, g.obs.Kind = transcript.Reply{}, transcript.KindUnknown
+		if g.obs.Words == "" {
+			g.obs.Words = words(it.LocalReply.Text())
+		}
 	}
 	o.Stage = string(stage)
 	g.obs.Verdict, g.obs.Stage = o.Verdict, stage
@@ -266,18 +292,36 @@ func refusal(r *transcript.Reply, kind transcript.Kind, stage transcript.Stage) 
 }
 
 // hidAuth is rung 3: the relay answered, offered no AUTH before STARTTLS, and
-// the client stopped.
-func (j *judge) hidAuth(it *ndr.Item, stage transcript.Stage) bool {
-	if it.Fault != transcript.FaultNone || it.Reply.Class() >= 4 || stage != transcript.StageTLS {
+// the client stopped. Gmail's "send mail as" reports it of the customer's own
+// relay, which it does not name.
+func (j *judge) hidAuth(c *ndr.Case, it *ndr.Item, stage transcript.Stage, words string) bool {
+	if it.Reply.Class() >= 4 || (stage != transcript.StageTLS && stage != transcript.StageAuth) {
+		return false
+	}
+	said := containsAny(words, noAuthWords)
+	if !said && (it.Fault != transcript.FaultNone || stage != transcript.StageTLS) {
 		return false
 	}
 	if s := it.Session; s != nil {
-		if offers(s.Before, "AUTH") == transcript.Yes || s.After != nil || started(s) {
+		if offers(s.Before, "AUTH") == transcript.Yes || (!said && (s.After != nil || started(s))) {
 			return false
 		}
 	}
+	if said && c.Format == formatGmail && it.Refuser.IsZero() && it.Target.IsZero() {
+		return true
+	}
 	return j.relay(&it.Refuser) || j.relay(&it.Target)
 }
+
+// noAuthWords are how clients say that the server offered no AUTH: Gmail,
+// smtplib, msmtp, swaks, PHPMailer.
+var noAuthWords = []string{
+	"not advertise auth", "auth extension not supported", "not support authentication", "auth not supported",
+	"did not advertise authentication", "authentication is not allowed before encryption", "not offer authentication",
+}
+
+// formatGmail is Case.Format of Gmail's reports.
+const formatGmail = "gmail"
 
 // started reports whether STARTTLS was accepted.
 func started(s *transcript.Session) bool {
@@ -330,8 +374,9 @@ func (j *judge) failedBelow(it *ndr.Item, stage transcript.Stage) bool {
 	case transcript.StageResolve, transcript.StageConnect, transcript.StageGreet:
 		return true
 	case transcript.StageEHLO, transcript.StageTLS, transcript.StageAuth, transcript.StageEnvelope, transcript.StageData:
-		// A dialogue that merely stops there was broken off by the client.
-		return it.Session == nil
+		// A dialogue that merely stops there was broken off by the client, and a
+		// reporter with words of its own stopped the mail itself.
+		return it.Session == nil && it.LocalReply.IsZero()
 	}
 	return false
 }

@@ -32,7 +32,25 @@ func mergeItems(c *ndr.Case) []ndr.Item {
 		}
 		out[k] = mergeItem(&out[k], it)
 	}
-	return out
+	return adopt(out)
+}
+
+// adopt joins what a report says without naming a recipient with the only
+// recipient it names.
+func adopt(items []ndr.Item) []ndr.Item {
+	if len(items) != 2 || !items[0].FromReport || !items[1].FromReport || items[0].Session != nil || items[1].Session != nil {
+		return items
+	}
+	named, other := &items[0], &items[1]
+	if named.Recipient == "" {
+		named, other = other, named
+	}
+	if named.Recipient == "" || other.Recipient != "" {
+		return items
+	}
+	m := mergeItem(named, other)
+	m.Recipient = named.Recipient
+	return []ndr.Item{m}
 }
 
 // mergeKey is what two items of one case must share to be one outcome. Items
@@ -89,7 +107,7 @@ func mergeItem(a, b *ndr.Item) ndr.Item {
 	if text.Stage != "" && text.Stage != transcript.StageUnknown {
 		m.Stage = text.Stage
 	}
-	if m.Action == ndr.ActionUnstated {
+	if m.Action == ndr.ActionUnstated || text.Action == ndr.ActionFailed {
 		m.Action = text.Action
 	}
 	if m.Reply.IsZero() || (m.Reply.Code == 0 && text.Reply.Code != 0) {

@@ -12,7 +12,7 @@ func (j *judge) party(c *ndr.Case, it *ndr.Item, g *judgement, kind transcript.K
 	rule := ruleOf(kind)
 	switch g.out.Verdict {
 	case NotAFailure:
-		return partyHarmless(it, rule)
+		return j.partyHarmless(it, rule)
 	case NeverReached:
 		return SenderSystem
 	case AcceptedThenBounced:
@@ -62,9 +62,17 @@ func (j *judge) party(c *ndr.Case, it *ndr.Item, g *judgement, kind transcript.K
 
 // partyHarmless: nobody for success, the side that keeps it waiting for a
 // delay.
-func partyHarmless(it *ndr.Item, rule *kindRule) Party {
-	if it.Action != ndr.ActionDelayed {
+func (j *judge) partyHarmless(it *ndr.Item, rule *kindRule) Party {
+	switch {
+	case it.Action != ndr.ActionDelayed:
 		return NoParty
+	case j.relay(&it.Refuser) && it.Reply.Class() >= 4:
+		if rule.party != "" {
+			return rule.party
+		}
+		return RelayPlatform
+	case j.relay(&it.Target) && it.Reply.IsZero():
+		return Network
 	}
 	return RecipientSystem
 }

@@ -437,7 +437,7 @@ func senderBefore(s *transcript.Session, i int) string {
 // verified for the relay's name overrules it, and only a known relay can be
 // told from somebody else.
 func (j *probeJudge) wrongHost(g *sessionJudgement) {
-	if !j.ours || (g.s.TLS != nil && g.s.TLS.Verified == transcript.Yes) {
+	if !j.ours {
 		return
 	}
 	switch g.verdict {
@@ -451,11 +451,25 @@ func (j *probeJudge) wrongHost(g *sessionJudgement) {
 	if g.failure >= 0 && g.s.Exchanges[g.failure].Reply.IsZero() {
 		return
 	}
-	if b := bannerHost(g.s); b == "" || transcript.HostIsUnderAny(b, j.domains) {
+	if foreignBanner(g.s, j.domains) == "" {
 		return
 	}
 	g.verdict, g.stage, g.party, g.confidence = NeverReached, transcript.StageNotAttempted, SenderSystem, Likely
 	g.why = findingWrongHost
+}
+
+// foreignBanner is the name by which somebody else greets who answers under the
+// name of the relay; empty when the greeting names the relay or nobody, or when
+// a certificate proved the relay.
+func foreignBanner(s *transcript.Session, domains []string) string {
+	if s.TLS != nil && s.TLS.Verified == transcript.Yes {
+		return ""
+	}
+	b := bannerHost(s)
+	if b == "" || transcript.HostIsUnderAny(b, domains) {
+		return ""
+	}
+	return b
 }
 
 // bannerHost is the name by which a server greeted; empty when it gave none

@@ -42,6 +42,7 @@ func TestTraps(t *testing.T) {
 		name      string
 		c         ndr.Case
 		item      ndr.Item
+		words     string // what stands at the item's FaultSpan
 		o         Options
 		verdict   Verdict
 		stage     transcript.Stage
@@ -146,7 +147,7 @@ func TestTraps(t *testing.T) {
 				FromReport: true, Action: ndr.ActionDelayed, Reporter: host(ndr.Reporter, "dispatch1-us1.ppe-hosted.com"), Refuser: host(ndr.Refuser, farMX),
 				Reply: reply(t, "450 4.2.0 try later"),
 			},
-			verdict: NotAFailure, stage: transcript.StageAccepted, party: RecipientSystem, direction: Outbound,
+			verdict: NotAFailure, stage: transcript.StageAccepted, party: RecipientSystem, direction: Outbound, refusedBy: farMX,
 		},
 		{
 			name: "a success report",
@@ -238,6 +239,22 @@ func TestTraps(t *testing.T) {
 				Server: smartHost, Before: []string{"STARTTLS", "DSN"},
 			}},
 			verdict: Refused, stage: transcript.StageTLS, party: SenderSystem, direction: Outbound, refusedBy: smartHost,
+		},
+		{
+			name: "Gmail sends as: the customer's relay, unnamed, hid AUTH",
+			c:    ndr.Case{Format: "gmail", Nature: ndr.NatureReport},
+			item: ndr.Item{
+				FromReport: true, Reporter: host(ndr.Reporter, "googlemail.com"), Stage: transcript.StageTLS, Fault: transcript.FaultProtocol,
+			},
+			words:   "Unspecified Error (SENT_SECOND_EHLO): Smtp server does not advertise AUTH capability",
+			verdict: Refused, stage: transcript.StageTLS, party: SenderSystem, direction: Outbound,
+		},
+		{
+			name:    "a program says that AUTH is not supported, and names no host",
+			c:       ndr.Case{Format: "python", Nature: ndr.NatureError},
+			item:    ndr.Item{Stage: transcript.StageTLS, Fault: transcript.FaultProtocol},
+			words:   "SMTP AUTH extension not supported by server.",
+			verdict: InsufficientEvidence, stage: transcript.StageTLS, party: UnknownParty, direction: Outbound,
 		},
 		{
 			name:    "530 in the log, the last line says could not connect",
@@ -345,6 +362,14 @@ func TestTraps(t *testing.T) {
 			verdict: InsufficientEvidence, stage: transcript.StageEHLO, party: UnknownParty, direction: Outbound,
 		},
 		{
+			name: "another server greets under the relay's name and refuses",
+			c:    ndr.Case{Nature: ndr.NatureDialogue},
+			item: ndr.Item{Refuser: host(ndr.Refuser, smartHost), Stage: transcript.StageEnvelope, Reply: reply(t, "554 5.7.1 <desk@partner.example>: Relay access denied"), Session: session(
+				transcript.Exchange{Stage: transcript.StageGreet, Reply: reply(t, "220 mail.firma.example ESMTP Postfix")},
+				transcript.Exchange{Stage: transcript.StageEnvelope, Command: "RCPT TO:<desk@partner.example>", Reply: reply(t, "554 5.7.1 <desk@partner.example>: Relay access denied")})},
+			verdict: NeverReached, stage: transcript.StageNotAttempted, party: SenderSystem, direction: Outbound, refusedBy: "mail.firma.example",
+		},
+		{
 			name:    "a bare address names nobody",
 			c:       ndr.Case{Nature: ndr.NatureReport},
 			item:    ndr.Item{FromReport: true, Reporter: host(ndr.Reporter, "mail.firma.example"), Refuser: ndr.Mention{Address: "192.0.2.10", Role: ndr.Refuser}, Reply: reply(t, "554 5.7.1 Relay access denied")},
@@ -367,8 +392,13 @@ func TestTraps(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := tt.c
+			var text []byte
+			if tt.words != "" {
+				text = []byte(tt.words)
+				tt.item.FaultSpan = transcript.Span{End: len(text), Line: 1, Column: 1}
+			}
 			c.Items = []ndr.Item{tt.item}
-			r := JudgeCases([]ndr.Case{c}, nil, tt.o)
+			r := JudgeCases([]ndr.Case{c}, text, tt.o)
 			if len(r.Outcomes) != 1 {
 				t.Fatalf("%d outcomes, want 1", len(r.Outcomes))
 			}
