@@ -437,7 +437,7 @@ func (w *wire) xclient(req request) error {
 				return w.local(req)
 			}
 			w.state.Client = addr
-			w.relay.journal.update(w.rec, func(r *Record) { r.Session.Address = addr.String() })
+			w.relay.journal.update(w.rec, func(r *Record) { r.Client = addr.String() })
 		case "NAME":
 			w.state.Name = printable(value)
 		}

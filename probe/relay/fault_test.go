@@ -147,3 +147,43 @@ func TestFaultInLog(t *testing.T) {
 		}
 	})
 }
+
+// The relay's own record is good for a report: its address, what its client
+// found wrong with TLS, and what a later hop did.
+func TestRecordForReports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, problem := range map[string]string{
+			"cert-expired": "certificate-expired", "cert-wrong-name": "certificate-name-mismatch", "tls10-only": "protocol-version",
+		} {
+			s, _ := relay.FindScenario(name)
+			r, w := startWorld(t, s)
+			r.Try(context.Background(), relay.Attempt{Client: w.Client})
+			synctest.Wait()
+			rec := r.Log()[0]
+			if rec.Session.TLS == nil || rec.Session.TLS.Problem != problem || rec.Client != "203.0.113.9" || rec.Session.Address != "192.0.2.25" {
+				t.Errorf("%s: %+v from %s to %s", name, rec.Session.TLS, rec.Client, rec.Session.Address)
+			}
+		}
+		for name, want := range map[string]relay.Fate{
+			"downstream-refuses":     {Host: "mx.recipient.example", Address: "192.0.2.90", Reply: "550 5.1.1 <bob@recipient.example>: no such mailbox"},
+			"downstream-spf":         {Host: "mx.recipient.example", Address: "192.0.2.90", Reply: "550 5.7.1 Message rejected per sender's SPF policy"},
+			"downstream-deferred":    {Host: "mx.recipient.example", Address: "192.0.2.90", Reply: "452 4.3.1 Insufficient system storage", Delayed: true},
+			"downstream-unreachable": {Host: "mx.recipient.example", Address: "192.0.2.90"},
+		} {
+			s, _ := relay.FindScenario(name)
+			r, w := startWorld(t, s)
+			r.Try(context.Background(), relay.Attempt{Client: w.Client, Deliver: true})
+			synctest.Wait()
+			if ms := r.Messages(); len(ms) != 1 || ms[0].Fate == nil || *ms[0].Fate != want {
+				t.Errorf("%s: %+v", name, ms)
+			}
+		}
+		r, w := startWorld(t)
+		w.Client.Recipient = "bounce-550.5.2.2@fault.test"
+		r.Try(context.Background(), relay.Attempt{Client: w.Client, Deliver: true})
+		synctest.Wait()
+		if ms := r.Messages(); len(ms) != 1 || ms[0].Fate == nil || !strings.HasPrefix(ms[0].Fate.Reply, "550 5.2.2 ") {
+			t.Errorf("bounce-: %+v", ms)
+		}
+	})
+}

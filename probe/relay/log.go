@@ -33,6 +33,7 @@ type Record struct {
 	ID        string // "1", "2", … in the order of the connections
 	Session   transcript.Session
 	Decisions []Decision // beside Session.Exchanges, one each
+	Client    string     // address that the client came from; Session.Address is the relay's
 	Login     string     // user name that logged in; empty: nobody
 	Open      bool       // the connection still stands
 	Ended     time.Time  // zero while open
@@ -91,11 +92,11 @@ func (j *journal) init() {
 }
 
 // open starts the record of a session.
-func (j *journal) open(s transcript.Session) *Record {
+func (j *journal) open(s transcript.Session, client string) *Record {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.next++
-	r := &Record{ID: strconv.Itoa(j.next), Session: s, Open: true}
+	r := &Record{ID: strconv.Itoa(j.next), Session: s, Client: client, Open: true}
 	j.records = append(j.records, r)
 	j.sizes = append(j.sizes, 0)
 	j.counters.Sessions++
@@ -152,7 +153,7 @@ func (j *journal) add(r *Record, x transcript.Exchange, d Decision) {
 	watch := j.watch
 	j.mu.Unlock()
 	if watch != nil {
-		watch(Event{ID: r.ID, Port: r.Session.Port, Client: r.Session.Address, Exchange: x, Decision: d})
+		watch(Event{ID: r.ID, Port: r.Session.Port, Client: r.Client, Exchange: x, Decision: d})
 	}
 }
 

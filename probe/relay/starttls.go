@@ -57,6 +57,7 @@ func (w *wire) startTLS(req request) error {
 		case rule == "T5":
 			x.Detail = "the client's highest version is TLS " + version
 		}
+		w.refusedTLS(&x, version)
 		w.relay.journal.add(w.rec, x, dec)
 		w.state.Secure = false
 		return errClosed
@@ -88,6 +89,24 @@ func (w *wire) startTLS(req request) error {
 		w.inject("RSET")
 	}
 	return nil
+}
+
+// refusedTLS says what the client will have found wrong, as far as the relay
+// knows: it knows which certificate and which versions it has shown.
+func (w *wire) refusedTLS(x *transcript.Exchange, version string) {
+	problem := map[string]string{
+		certExpired: "certificate-expired", certNotYet: "certificate-not-yet-valid", certWrongName: "certificate-name-mismatch",
+		certUnknownCA: "certificate-unknown-issuer", certForeign: "certificate-unknown-issuer", "loop-to-self": "certificate-unknown-issuer",
+	}[w.certificateKind()]
+	switch {
+	case problem != "":
+		x.Fault = transcript.FaultCertificate
+	case w.fault("tls10-only") != nil || version == "1.0" || version == "1.1":
+		problem = "protocol-version"
+	default:
+		problem = "interrupted"
+	}
+	w.relay.journal.update(w.rec, func(r *Record) { r.Session.TLS = &transcript.TLS{Problem: problem, Verified: transcript.No} })
 }
 
 // highest names the newest version a client offers, "1.2"; empty for none.

@@ -109,8 +109,8 @@ func newWire(r *Relay, port int, conn net.Conn) *wire {
 	client := addressOf(conn.RemoteAddr())
 	w.state = policy.Session{Port: port, Client: client, Attempt: r.attempt(port), Region: r.region}
 	w.rec = r.journal.open(transcript.Session{
-		Source: "relay", Server: r.ServerName(), Address: client.String(), Port: port, Began: now,
-	})
+		Source: "relay", Server: r.ServerName(), Address: addressOf(conn.LocalAddr()).String(), Port: port, Began: now,
+	}, client.String())
 	return w
 }
 
