@@ -1,0 +1,282 @@
+package analyze
+
+import (
+	"strings"
+	"time"
+
+	"github.com/smtp-handoff/handoff/analyze/policy"
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+)
+
+// question is an observation with the facts beside it, reduced to what an
+// ending is compared with. Unknown fields are wild cards. It is comparable, so
+// that equal questions of a bulk run are answered once.
+type question struct {
+	ready    bool
+	verdict  Verdict
+	place    place
+	stage    transcript.Stage // empty: not known
+	fault    transcript.Fault
+	code     int
+	class    int
+	enhanced string
+	kind     transcript.Kind
+	symptom  symptom
+	tls      string
+	dot      bool
+	session  bool // a dialogue was seen, so what it does not show was not there
+	probe    bool // the client was ours: port and AUTH were chosen, not found
+	circumstances
+}
+
+// said reports whether the server answered.
+func (q *question) said() bool { return q.class != 0 || q.kind != "" }
+
+// propagation is how young a setting is that need not be live yet.
+const propagation = policy.DefaultPropagation
+
+// ask reduces an observation.
+func newQuestion(o *Observation, f *Facts) question {
+	q := question{
+		verdict: o.Verdict, stage: o.Stage, fault: o.Fault, tls: o.TLS,
+		code: o.Reply.Code, class: o.Reply.Class(), enhanced: o.Reply.Enhanced, kind: o.Kind,
+		ready: o.Verdict == Ready,
+		// A dialogue says of AUTH that it was tried or not; other texts do not.
+		session: o.AuthTried != transcript.Unknown,
+		probe:   o.Via == "probe",
+		circumstances: circumstances{
+			intent: f.Intent, port: o.Port, implicit: o.Implicit, secure: o.Secure, startTLS: o.StartTLS,
+			offered: o.Offered, tried: o.AuthTried, loggedIn: o.LoggedIn, inbound: o.Inbound,
+			forwards: f.Forwarded, listed: f.Listed, registered: f.Registered,
+			credYoung: young(f.CredentialAge), userYoung: young(f.UserAge), domainYoung: young(f.DomainAge),
+		},
+	}
+	if q.stage == transcript.StageUnknown {
+		q.stage = ""
+	}
+	if q.kind == "" && !o.Reply.IsZero() {
+		q.kind = transcript.KindOf(o.Reply)
+	}
+	if len(o.Reply.Lines) == 0 && o.Reply.Code != 0 {
+		q.kind = "" // without words the codes themselves are compared
+	}
+	q.symptom = symptomOf(o.Words, q.stage)
+	if q.tls == "" {
+		q.tls = tlsOfWords(o.Words, q.stage)
+	}
+	if o.Masked {
+		q.masked = transcript.Yes
+	} else if q.session {
+		q.masked = transcript.No
+	}
+	q.senders(o, f)
+	if strings.HasPrefix(o.Via, "m365") || strings.HasPrefix(o.Via, "exchange-online") {
+		q.exchange = transcript.Yes
+	} else if o.Via != "" {
+		q.exchange = transcript.No
+	}
+	if transcript.HostIsUnder(o.Host, transcript.RelayDomain) {
+		_, right := region(o.Host)
+		q.rightHost = fact(right)
+	}
+	q.where(o, f)
+	q.local()
+	return q
+}
+
+func young(age time.Duration) transcript.Fact {
+	if age <= 0 {
+		return transcript.Unknown
+	}
+	return fact(age < propagation)
+}
+
+// senders compares the envelope sender with what is known of the customer.
+func (q *question) senders(o *Observation, f *Facts) {
+	if o.Sender != "" {
+		q.nullSender = fact(o.Sender == "<>")
+		_, domain, _ := strings.Cut(o.Sender, "@")
+		if len(f.OurDomains) > 0 && o.Sender != "<>" {
+			q.ownSender = fact(isOurs(domain, f.OurDomains))
+		}
+		if o.Login != "" {
+			q.loginSender = fact(strings.EqualFold(o.Sender, o.Login))
+		}
+	}
+	if f.Forwarded == transcript.Yes && q.ownSender == transcript.Unknown {
+		q.ownSender = transcript.No
+	}
+}
+
+func isOurs(domain string, ours []string) bool {
+	for _, d := range ours {
+		if strings.EqualFold(strings.TrimSuffix(d, "."), domain) {
+			return true
+		}
+	}
+	return false
+}
+
+// where finds out who answered.
+func (q *question) where(o *Observation, f *Facts) {
+	switch o.Verdict {
+	case NeverReached:
+		q.place = placeOther
+		_, domain, _ := strings.Cut(o.Sender, "@")
+		for _, d := range append([]string{domain}, f.OurDomains...) {
+			if d != "" && transcript.HostIsUnder(o.Host, d) {
+				q.place = placeOwn
+			}
+		}
+	case AcceptedThenBounced:
+		q.place, q.stage = placeLater, transcript.StageAccepted
+	case NotAFailure:
+		q.place = placeRelay
+		if q.stage != transcript.StageAccepted {
+			break
+		}
+		// A delay report: about the relay's own answer, or about what came later.
+		if transcript.HostIsUnder(o.Host, transcript.RelayDomain) && (q.class == 4 || q.fault != transcript.FaultNone) {
+			q.stage = o.Reply.Stage()
+			if q.stage == transcript.StageUnknown {
+				q.stage = ""
+			}
+			break
+		}
+		q.place = placeLater
+	case InsufficientEvidence:
+		q.place = placeRelay
+		q.dot = q.stage == transcript.StageData && o.Reply.IsZero()
+		if o.Tester || q.symptom == symptomRenegotiate {
+			q.place, q.stage = placeTest, ""
+		}
+	default:
+		q.place = placeRelay
+	}
+}
+
+// local takes a reporter's own words for a server's silence: "450 4.4.316
+// connection refused" is the sender speaking, not the relay.
+func (q *question) local() {
+	if q.place != placeRelay && q.place != placeLater {
+		return
+	}
+	fault, ok := localKinds[q.kind]
+	if !ok && q.verdict != Unreachable {
+		return
+	}
+	if q.fault == transcript.FaultNone {
+		q.fault = fault
+	}
+	q.code, q.class, q.enhanced, q.kind = 0, 0, "", ""
+}
+
+// localKinds are words in the shape of a reply that no server said, and the
+// fault they speak of; none where they do not tell.
+var localKinds = map[transcript.Kind]transcript.Fault{
+	transcript.KindDNSFailed:      transcript.FaultDNS,
+	transcript.KindConnectTimeout: transcript.FaultTimeout,
+	transcript.KindConnectRefused: transcript.FaultRefused,
+	transcript.KindConnectFailed:  transcript.FaultNone,
+	transcript.KindConnectionLost: transcript.FaultClosed,
+	transcript.KindTLSFailed:      transcript.FaultNone,
+	transcript.KindExpired:        transcript.FaultNone,
+}
+
+// phrases that tell what went wrong below SMTP, in the words of resolvers,
+// libraries and mail programs. First match wins; a stage limits where it counts.
+var faultPhrases = []struct {
+	stage   transcript.Stage
+	words   string
+	symptom symptom
+	tls     string
+}{
+	{transcript.StageResolve, "try again", symptomNoAnswer, ""},
+	{transcript.StageResolve, "servfail", symptomNoAnswer, ""},
+	{transcript.StageResolve, "server failure", symptomNoAnswer, ""},
+	{transcript.StageResolve, "eai_again", symptomNoAnswer, ""},
+	{transcript.StageResolve, "temporary failure", symptomNoAnswer, ""},
+	{transcript.StageResolve, "timed out", symptomNoAnswer, ""},
+	{transcript.StageResolve, "timeout", symptomNoAnswer, ""},
+	{transcript.StageResolve, "time-out", symptomNoAnswer, ""},
+	{transcript.StageResolve, "nxdomain", symptomNXDomain, ""},
+	{transcript.StageResolve, "enotfound", symptomNXDomain, ""},
+	{transcript.StageResolve, "not found", symptomNXDomain, ""},
+	{transcript.StageResolve, "no such host", symptomNXDomain, ""},
+	{transcript.StageResolve, "not known", symptomNXDomain, ""},
+	{transcript.StageResolve, "unknown host", symptomNXDomain, ""},
+	{transcript.StageResolve, "does not exist", symptomNXDomain, ""},
+	{transcript.StageResolve, "doesnotexist", symptomNXDomain, ""},
+	{"", "renegotiating", symptomRenegotiate, ""},
+	{"", "certificate has expired or is not yet valid", symptomNone, ""}, // the next words decide
+	{"", "protocol version", symptomNone, "protocol-version"},
+	{"", "protocol_version", symptomNone, "protocol-version"},
+	{"", "unsupported protocol", symptomNone, "protocol-version"},
+	{"", "no protocols available", symptomNone, "protocol-version"},
+	{"", "wrong version number", symptomPlainBytes, "not-tls"},
+	{"", "unexpected tls packet", symptomPlainBytes, "not-tls"},
+	{"", "look like a tls handshake", symptomPlainBytes, "not-tls"},
+	{"", "record too long", symptomPlainBytes, "not-tls"},
+	{"", "unrecognized ssl message", symptomPlainBytes, "not-tls"},
+	{"", "unknown authority", symptomNone, "certificate-unknown-issuer"},
+	{"", "self-signed", symptomNone, "certificate-unknown-issuer"},
+	{"", "self signed", symptomNone, "certificate-unknown-issuer"},
+	{"", "local issuer", symptomNone, "certificate-unknown-issuer"},
+	{"", "untrusted", symptomNone, "certificate-unknown-issuer"},
+	{"", "hostname mismatch", symptomNone, "certificate-name-mismatch"},
+	{"", "name mismatch", symptomNone, "certificate-name-mismatch"},
+	{"", "certificate is valid for", symptomNone, "certificate-name-mismatch"},
+	{"", "does not match", symptomNone, "certificate-name-mismatch"},
+	{"", "altnames", symptomNone, "certificate-name-mismatch"},
+	{"", "is not yet valid", symptomNone, "certificate-not-yet-valid"},
+	{"", "certificate has expired", symptomNone, "certificate-expired"},
+	{"", "cert has expired", symptomNone, "certificate-expired"},
+	{"", "but was not offered", symptomNoStartTLS, ""},
+	{"", "starttls not supported", symptomNoStartTLS, ""},
+	{"", "starttls extension not supported", symptomNoStartTLS, ""},
+	{"", "not support tls via the starttls", symptomNoStartTLS, ""},
+	{"", "does not support starttls", symptomNoStartTLS, ""},
+	{"", "doesn't support starttls", symptomNoStartTLS, ""},
+	{"", "starttls is not offered", symptomNoStartTLS, ""},
+	{"", "smtp auth extension not supported", symptomNoAuth, ""},
+	{"", "not support authentication", symptomNoAuth, ""},
+	{"", "not advertise auth", symptomNoAuth, ""},
+	{"", "auth not supported", symptomNoAuth, ""},
+	{"", "no worthy mech", symptomNoMechanism, ""},
+	{"", "no mechanism available", symptomNoMechanism, ""},
+	{"", "no suitable authentication method", symptomNoMechanism, ""},
+	{"", "no supported authentication", symptomNoMechanism, ""},
+}
+
+func symptomOf(words string, stage transcript.Stage) symptom {
+	sy, _ := phraseOf(words, stage)
+	return sy
+}
+
+func tlsOfWords(words string, stage transcript.Stage) string {
+	_, tls := phraseOf(words, stage)
+	return tls
+}
+
+func phraseOf(words string, stage transcript.Stage) (symptom, string) {
+	if words == "" {
+		return symptomNone, ""
+	}
+	for _, p := range faultPhrases {
+		if (p.stage != "" && p.stage != stage) || !strings.Contains(words, p.words) {
+			continue
+		}
+		if p.words == "certificate has expired or is not yet valid" {
+			// Go says both and then the time: "… is after …", "… is before …".
+			if strings.Contains(words, " is before ") {
+				return symptomNone, "certificate-not-yet-valid"
+			}
+			if strings.Contains(words, " is after ") {
+				return symptomNone, "certificate-expired"
+			}
+			return symptomNone, ""
+		}
+		return p.symptom, p.tls
+	}
+	return symptomNone, ""
+}
