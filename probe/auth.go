@@ -157,18 +157,17 @@ func (s *session) auth() bool {
 		}
 		return goOn
 	}
-	list := s.rec.After
-	if s.rec.TLS == nil || s.w.conn == s.plainConn() {
-		return skip(SkipNoStartTLS, false)
-	}
 	on25 := s.port == 25
+	if s.rec.TLS == nil || !s.secure() {
+		return skip(SkipNoStartTLS, on25)
+	}
 	if s.rec.TLS.Verified != transcript.Yes && !s.run.opts.AllowAuthOverUntrusted {
 		return skip(SkipUntrusted, on25)
 	}
 	if on25 && s.run.submission {
 		return skip(SkipAuthPort, true)
 	}
-	offered := mechanismsOf(list)
+	offered := mechanismsOf(s.rec.After)
 	if len(offered) == 0 {
 		return skip(SkipNoAuth, on25)
 	}
@@ -198,10 +197,8 @@ func (s *session) auth() bool {
 func (s *session) sasl(m mechanism) (outcome, transcript.Reply) {
 	patience := max(s.run.timeout, authPatience)
 	c := command{stage: transcript.StageAuth, line: "AUTH " + m.name, ok: []int{235, 334}}
-	c.shown = c.line
 	if m.initial != "" {
 		c.line += " " + m.initial
-		c.shown += " " + token
 	}
 	for n := 0; ; n++ {
 		reply, result := s.ask(c, patience)
@@ -219,10 +216,7 @@ func (s *session) sasl(m mechanism) (outcome, transcript.Reply) {
 		if !has || n+1 >= maxChallenges {
 			return s.cancelAuth()
 		}
-		c = command{stage: transcript.StageAuth, line: answer, shown: token, ok: []int{235, 334}}
-		if answer == "" {
-			c.shown = ""
-		}
+		c = command{stage: transcript.StageAuth, line: answer, ok: []int{235, 334}}
 	}
 }
 

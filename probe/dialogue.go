@@ -12,15 +12,16 @@ import (
 
 // session is one dialogue under way.
 type session struct {
-	run   *run
-	ctx   context.Context
-	port  int
-	rec   transcript.Session
-	began time.Time // of rec, with the monotonic clock
-	w     *wire
-	steps []step // planned and not begun yet
-	stage transcript.Stage
-	ended string // why the steps that are left are not tried
+	run    *run
+	ctx    context.Context
+	port   int
+	rec    transcript.Session
+	began  time.Time // of rec, with the monotonic clock
+	w      *wire
+	steps  []step // planned and not begun yet
+	masker transcript.Masker
+	stage  transcript.Stage
+	ended  string // why the steps that are left are not tried
 	// polite: QUIT is in place. It is not after a fault, since the server may
 	// take it for anything.
 	polite bool
@@ -47,17 +48,9 @@ const (
 type command struct {
 	stage transcript.Stage
 	line  string
-	shown string // as recorded; empty: line, unless line is empty too
 	ok    []int  // codes that mean success; other 2xx and 3xx break the protocol
 	any   bool   // every code will do: RSET, QUIT, "*"
 	data  []byte // sent before the line: the message before its final dot
-}
-
-func (c command) record() string {
-	if c.shown != "" {
-		return c.shown
-	}
-	return c.line
 }
 
 func (s *session) plainConn() net.Conn { return s.w.raw }
@@ -89,11 +82,13 @@ func (s *session) observe(e Event) {
 	}
 }
 
+// record keeps an exchange. Its words go through the masker here, so that no
+// later reader of the record can forget to; the command did when it was sent.
 func (s *session) record(e transcript.Exchange) {
 	for i, line := range e.Reply.Lines {
-		e.Reply.Lines[i] = s.run.secrets.mask(line)
+		e.Reply.Lines[i] = s.masker.Line(transcript.Server, line)
 	}
-	e.Detail = s.run.secrets.mask(e.Detail)
+	e.Detail = s.masker.Line(transcript.Other, e.Detail)
 	s.rec.Exchanges = append(s.rec.Exchanges, e)
 	s.observe(Event{Done: true, Exchange: e})
 }
@@ -184,8 +179,10 @@ func (s *session) group(cs []command, patience time.Duration) []answered {
 		return out
 	}
 	var b []byte
-	for _, c := range cs {
-		s.begin(c.stage, c.record())
+	shown := make([]string, len(cs))
+	for i, c := range cs {
+		shown[i] = s.masker.Line(transcript.Client, c.line)
+		s.begin(c.stage, shown[i])
 		b = append(b, c.data...)
 		b = append(b, c.line...)
 		b = append(b, '\r', '\n')
@@ -198,7 +195,7 @@ func (s *session) group(cs []command, patience time.Duration) []answered {
 	}
 	var lost *flaw
 	for i, c := range cs {
-		e := transcript.Exchange{Stage: c.stage, Command: c.record(), Secure: s.secure(), Grouped: i > 0, Sent: sent}
+		e := transcript.Exchange{Stage: c.stage, Command: shown[i], Secure: s.secure(), Grouped: i > 0, Sent: sent}
 		wait := patience
 		switch {
 		case writeErr != nil:
@@ -250,7 +247,7 @@ func (s *session) stray(c command) bool {
 	default:
 		e.Fault, e.Detail = transcript.FaultProtocol, "bytes arrived before "+nameOf(c)+" was sent: "+sample
 	}
-	s.begin(c.stage, c.record())
+	s.begin(c.stage, transcript.Verb(c.line))
 	s.record(e)
 	return true
 }
@@ -314,7 +311,7 @@ func (s *session) hello(stage transcript.Stage) bool {
 		return false
 	}
 	for i := range list {
-		list[i] = s.run.secrets.mask(list[i])
+		list[i] = s.masker.Line(transcript.Other, list[i])
 	}
 	if s.secure() {
 		s.rec.After = list
@@ -333,8 +330,8 @@ func (s *session) startTLS() bool {
 	}
 	if !offers(s.rec.Before, "STARTTLS") {
 		s.skip(transcript.StageTLS, "STARTTLS", SkipNoStartTLS)
-		if s.port == 25 && !s.usesCredential() {
-			return true
+		if s.port == 25 {
+			return true // TLS is a choice there; AUTH is skipped without it
 		}
 		s.ended, s.polite = SkipNoStartTLS, true
 		return false
@@ -358,11 +355,6 @@ func (s *session) startTLS() bool {
 		return false
 	}
 	return s.secured() && s.hello(transcript.StageTLS)
-}
-
-// usesCredential reports whether this session would log in.
-func (s *session) usesCredential() bool {
-	return s.run.plan.Credential != nil && s.run.reaches(transcript.StageAuth) && (s.port != 25 || !s.run.submission)
 }
 
 // secured does the handshake, verification included.

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/smtp-handoff/handoff/analyze"
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 	"github.com/smtp-handoff/handoff/probe"
 	"github.com/smtp-handoff/handoff/probe/relay/fault"
@@ -139,51 +140,13 @@ func matrix() []row {
 	return rows
 }
 
-// verdictOf is the table of what a place and a reply mean, as the contract has
-// it; package analyze has the whole of it.
-func verdictOf(s transcript.Session) string {
-	e, failed := s.FirstFailure()
-	if !failed {
-		last := transcript.StageNotAttempted
-		for _, e := range s.Exchanges {
-			switch {
-			case e.Skipped == "":
-				if e.Stage.Order() > last.Order() {
-					last = e.Stage
-				}
-			case strings.HasPrefix(e.Skipped, "interrupted"):
-				return "insufficient-evidence/" + string(e.Stage)
-			case e.Skipped == probe.SkipNoStartTLS && s.Port != 25:
-				return "handshake-failed/tls"
-			case e.Skipped == probe.SkipNoAuth && s.Port != 25, e.Skipped == probe.SkipNoMechanism:
-				return "refused/auth"
-			}
-		}
-		return "ready/" + string(last)
-	}
-	stage := e.Stage
-	if e.Reply.Code == 530 && e.Fault == "" {
-		stage = transcript.StageTLS
-	}
-	v := ""
-	switch {
-	case e.Fault == "" && e.Reply.Class() == 4:
-		v = "deferred"
-	case e.Fault == "" && e.Reply.Class() == 5:
-		v = "refused"
-		if stage == transcript.StageTLS && (e.Reply.Code == 500 || e.Reply.Code == 502) {
-			v = "handshake-failed"
-		}
-	case stage == transcript.StageResolve || stage == transcript.StageConnect:
-		v = "unreachable"
-	case stage == transcript.StageGreet || stage == transcript.StageEHLO || stage == transcript.StageTLS:
-		v = "handshake-failed"
-	case e.Command == ".":
-		v = "insufficient-evidence"
-	default:
-		v = "deferred"
-	}
-	return v + "/" + string(stage)
+// verdictOf is what the judge says of a session: verdict and stage.
+func verdictOf(s transcript.Session, p probe.Plan, partial bool) string {
+	r := analyze.JudgeProbe(analyze.Probe{
+		Target: host, Intent: analyze.IntentBoth, Sessions: []transcript.Session{s}, Partial: partial,
+		Planned: analyze.Planned{Credential: p.Credential != nil, From: p.From, To: p.To, StopAfter: p.StopAfter},
+	}, analyze.Options{RelayDomains: []string{"example"}})
+	return string(r.Sessions[0].Verdict) + "/" + r.Sessions[0].Stage
 }
 
 // forms are those in which the password may stand on the wire.
@@ -234,7 +197,7 @@ func check(t *testing.T, r row) {
 		}
 		s := res.Sessions[0]
 		checkRecord(t, s)
-		got := verdictOf(s)
+		got := verdictOf(s, p, res.Partial)
 		if r.verdict == "*" {
 			if strings.HasPrefix(got, "ready") {
 				t.Errorf("false ready")

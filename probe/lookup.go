@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/smtp-handoff/handoff/analyze/transcript"
@@ -12,7 +11,7 @@ import (
 
 // lookup is one name looked up for all ports.
 type lookup struct {
-	once  sync.Once
+	done  chan struct{} // closed when the rest is filled in
 	addrs []netip.Addr
 	e     transcript.Exchange
 }
@@ -37,33 +36,35 @@ func (s *session) resolve(host string) ([]netip.Addr, bool) {
 func (r *run) lookup(host string) *lookup {
 	r.mu.Lock()
 	l := r.lookups[host]
-	if l == nil {
-		l = &lookup{}
-		r.lookups[host] = l
+	if l != nil {
+		r.mu.Unlock()
+		<-l.done
+		return l
 	}
+	l = &lookup{done: make(chan struct{})}
+	r.lookups[host] = l
 	r.mu.Unlock()
-	l.once.Do(func() {
-		ctx, cancel := context.WithTimeout(r.ctx, r.timeout)
-		defer cancel()
-		sent := time.Since(r.began)
-		network := "ip"
-		switch {
-		case r.only4:
-			network = "ip4"
-		case r.only6:
-			network = "ip6"
-		}
-		addrs, err := r.opts.Resolver.LookupNetIP(ctx, network, host)
-		l.e = transcript.Exchange{Stage: transcript.StageResolve, Sent: sent, Took: time.Since(r.began) - sent}
-		switch l.addrs = r.usable(addrs); {
-		case len(l.addrs) > 0:
-		case r.ctx.Err() != nil:
-			l.e.Skipped = r.interruption()
-		case err != nil:
-			l.e.Fault, l.e.Detail = transcript.FaultDNS, lookupFault(err)
-		default:
-			l.e.Fault, l.e.Detail = transcript.FaultDNS, "NODATA: the name exists but has no address"
-		}
-	})
+	defer close(l.done)
+	ctx, cancel := context.WithTimeout(r.ctx, r.timeout)
+	defer cancel()
+	network := "ip"
+	switch {
+	case r.only4:
+		network = "ip4"
+	case r.only6:
+		network = "ip6"
+	}
+	sent := time.Since(r.began)
+	addrs, err := r.opts.Resolver.LookupNetIP(ctx, network, host)
+	l.e = transcript.Exchange{Stage: transcript.StageResolve, Sent: sent, Took: time.Since(r.began) - sent}
+	switch l.addrs = r.usable(addrs); {
+	case len(l.addrs) > 0:
+	case r.ctx.Err() != nil:
+		l.e.Skipped = r.interruption()
+	case err != nil:
+		l.e.Fault, l.e.Detail = transcript.FaultDNS, lookupFault(err)
+	default:
+		l.e.Fault, l.e.Detail = transcript.FaultDNS, "NODATA: the name exists but has no address"
+	}
 	return l
 }

@@ -32,7 +32,7 @@ type run struct {
 	hostname   string
 	message    []byte
 	messageID  string
-	secrets    *secrets
+	secrets    *transcript.Secrets
 	gate       gate
 	parent     context.Context // of the caller
 	ctx        context.Context // with the deadline of the run
@@ -116,7 +116,9 @@ func prepare(t Target, p Plan, o Options) (*run, error) {
 	if name, err := os.Hostname(); err == nil && strings.Contains(strings.Trim(name, "."), ".") && !hasOdd(name) {
 		r.hostname = strings.Trim(name, ".")
 	}
-	r.secrets = newSecrets(p.Credential)
+	if p.Credential != nil {
+		r.secrets = transcript.Known(p.Credential.password)
+	}
 	if r.reaches(transcript.StageData) && len(p.To) > 0 {
 		r.message, r.messageID = p.Message, messageIDOf(p.Message)
 		if p.Message == nil {
@@ -385,7 +387,7 @@ func (r *run) skipped(addrs []netip.Addr) {
 // session begins the record of a session.
 func (r *run) session(port int, clock, began time.Time) *session {
 	return &session{
-		run: r, ctx: r.ctx, port: port, began: began, steps: r.steps(port),
+		run: r, ctx: r.ctx, port: port, began: began, steps: r.steps(port), masker: transcript.Masker{Secrets: r.secrets},
 		rec: transcript.Session{Source: "probe", Server: r.host, Port: port, Implicit: port == implicitPort, Began: clock},
 	}
 }
@@ -456,6 +458,8 @@ func (d dialed) exchange() transcript.Exchange {
 	e := transcript.Exchange{Stage: transcript.StageConnect, Sent: d.sent, Took: d.took, Fault: d.fault}
 	switch {
 	case d.conn != nil:
+	case d.fault == transcript.FaultReset:
+		e.Fault = transcript.FaultNone // a reset, unlike a refusal, answers a connection that stood
 	case d.fault == transcript.FaultNone:
 		e.Skipped = d.why
 	default:
@@ -471,6 +475,13 @@ func (s *session) connected(d dialed) {
 	e := d.exchange()
 	s.rec.Exchanges = append(s.rec.Exchanges, e)
 	switch {
+	case d.fault == transcript.FaultReset:
+		s.begin(transcript.StageGreet, "")
+		s.record(transcript.Exchange{
+			Stage: transcript.StageGreet, Sent: d.sent + d.took, Fault: transcript.FaultReset,
+			Detail: "the connection was reset as soon as it stood",
+		})
+		s.ended = SkipFailed
 	case d.conn != nil:
 		s.w = newWire(s.ctx, d.conn, s.began)
 		s.rec.Client = s.run.clientName(d.conn)
