@@ -266,6 +266,9 @@ func (g *judgement) words(host string) (what, do string) {
 	rule := ruleOf(g.obs.Kind)
 	switch o.Verdict {
 	case Refused:
+		if g.rung == 3 && g.obs.Stage == transcript.StageAuth {
+			return host + " offers no AUTH", "use port 587, then look for a proxy on the way"
+		}
 		if g.rung == 3 {
 			return host + " offers AUTH only inside TLS", "switch STARTTLS on in the client"
 		}
@@ -462,7 +465,8 @@ func nextByVerdict(g *judgement) string {
 	switch g.out.Verdict {
 	case Refused:
 		if g.rung == 3 {
-			return "switch STARTTLS on in the client; AUTH is offered inside TLS only"
+			_, do := g.words("")
+			return do
 		}
 		return "read the reply: " + g.codes()
 	case InboundRefused:

@@ -298,14 +298,16 @@ func (j *judge) hidAuth(c *ndr.Case, it *ndr.Item, stage transcript.Stage, words
 	if it.Reply.Class() >= 4 || (stage != transcript.StageTLS && stage != transcript.StageAuth) {
 		return false
 	}
-	said := containsAny(words, noAuthWords)
-	if !said && (it.Fault != transcript.FaultNone || stage != transcript.StageTLS) {
-		return false
-	}
 	if s := it.Session; s != nil {
-		if offers(s.Before, "AUTH") == transcript.Yes || (!said && (s.After != nil || started(s))) {
-			return false
+		// A reader names the server of a dialogue as the one that refused, without
+		// a reply, when it hid what the client wanted.
+		if it.Fault == transcript.FaultNone && it.Reply.IsZero() && j.relay(&it.Refuser) {
+			return stage == transcript.StageAuth || (offers(s.Before, "AUTH") != transcript.Yes && s.After == nil && !started(s))
 		}
+	}
+	said := containsAny(words, noAuthWords)
+	if !said && (it.Fault != transcript.FaultNone || stage != transcript.StageTLS || it.Session != nil) {
+		return false
 	}
 	if said && c.Format == formatGmail && it.Refuser.IsZero() && it.Target.IsZero() {
 		return true
@@ -313,15 +315,15 @@ func (j *judge) hidAuth(c *ndr.Case, it *ndr.Item, stage transcript.Stage, words
 	return j.relay(&it.Refuser) || j.relay(&it.Target)
 }
 
+// formatGmail is Case.Format of Gmail's reports.
+const formatGmail = "gmail"
+
 // noAuthWords are how clients say that the server offered no AUTH: Gmail,
 // smtplib, msmtp, swaks, PHPMailer.
 var noAuthWords = []string{
 	"not advertise auth", "auth extension not supported", "not support authentication", "auth not supported",
 	"did not advertise authentication", "authentication is not allowed before encryption", "not offer authentication",
 }
-
-// formatGmail is Case.Format of Gmail's reports.
-const formatGmail = "gmail"
 
 // started reports whether STARTTLS was accepted.
 func started(s *transcript.Session) bool {

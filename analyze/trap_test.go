@@ -241,6 +241,14 @@ func TestTraps(t *testing.T) {
 			verdict: Refused, stage: transcript.StageTLS, party: SenderSystem, direction: Outbound, refusedBy: smartHost,
 		},
 		{
+			name: "no AUTH inside TLS either",
+			c:    ndr.Case{Nature: ndr.NatureDialogue},
+			item: ndr.Item{Refuser: host(ndr.Refuser, smartHost), Stage: transcript.StageAuth, Secure: transcript.Yes, Session: &transcript.Session{
+				Server: smartHost, Before: []string{"STARTTLS"}, After: []string{"DSN"},
+			}},
+			verdict: Refused, stage: transcript.StageAuth, party: SenderSystem, direction: Outbound, refusedBy: smartHost,
+		},
+		{
 			name: "Gmail sends as: the customer's relay, unnamed, hid AUTH",
 			c:    ndr.Case{Format: "gmail", Nature: ndr.NatureReport},
 			item: ndr.Item{
