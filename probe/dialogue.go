@@ -538,14 +538,14 @@ func (s *session) goodbye() {
 	if s.w != nil {
 		if s.polite && !s.quit && s.ctx.Err() == nil {
 			s.quit = true
-			stage := s.stage
+			stage, ended := s.stage, s.ended
 			if !s.stray(command{stage: stage, line: "QUIT"}) {
 				reply, result := s.ask(command{stage: stage, line: "QUIT", any: true}, min(s.run.timeout, courtesy))
 				if result == done {
 					s.countReplies(reply)
 				}
 			}
-			s.stage = stage
+			s.stage, s.ended = stage, ended
 		}
 		s.w.close(s.polite && s.ctx.Err() == nil)
 	}

@@ -46,12 +46,12 @@ func TestARefusedCredentialIsNotTriedAgain(t *testing.T) {
 		}
 		for _, s := range res.Sessions {
 			for _, e := range s.Exchanges {
-				if e.Skipped == probe.SkipAuthRefused {
+				if e.Stage == transcript.StageAuth && e.Skipped == probe.SkipAuthRefused {
 					refused++
 				}
 			}
 		}
-		if tries != 1 || refused != 2+2*2 {
+		if tries != 1 || refused != 2 {
 			t.Errorf("%d AUTH commands, %d steps say why not\n%s%s%s", tries, refused, story(res.Sessions[0]), story(res.Sessions[1]), story(res.Sessions[2]))
 		}
 	})
@@ -372,6 +372,9 @@ func TestOnLoopback(t *testing.T) {
 			strings.Contains(r.script, "wait") || strings.Contains(r.script, "drip") || strings.Contains(r.script, "lines ") ||
 			strings.Contains(r.script, "deaf") || strings.Contains(r.name, "QUIT") || strings.Contains(r.name, "from the first byte") {
 			continue
+		}
+		if strings.Contains(r.script, "reset") && !strings.Contains(r.script, ">") {
+			continue // the reset may overtake connect(2) itself, and the kernel then drops what was said
 		}
 		t.Run(r.name, func(t *testing.T) {
 			srv, target, o := start(t, 587, r.script)
