@@ -79,12 +79,14 @@ type Block struct {
 	Doc         *Document
 	First, Last int
 
-	mail     *mailRange  // the mail the block is the body of; nil: a bare text
-	marks    []mark      // of the report tables, in order
-	returned []lineRange // headers of returned messages, as MIME has them
-	options  Options
-	noise    []lineRange // MIME boundaries with their headers, and the header that a forward prints: nobody's words
-	inside   []*Block    // reports in the mails that this one brings back: for when it names nobody itself
+	mail       *mailRange // the mail the block is the body of; nil: a bare text
+	marks      []mark     // of the report tables, in order
+	signs      signSet    // those of the marks, once somebody asked
+	signsKnown bool
+	returned   []lineRange // headers of returned messages, as MIME has them
+	options    Options
+	noise      []lineRange // MIME boundaries with their headers, and the header that a forward prints: nobody's words
+	inside     []*Block    // reports in the mails that this one brings back: for when it names nobody itself
 }
 
 // Start is the offset of the block in Doc.Text.
@@ -129,15 +131,14 @@ func (b *Block) mention(role Role, h host, start, end int) Mention {
 func (b *Block) span(start, end int) transcript.Span { return b.Doc.Span(start, end) }
 
 // has reports whether a phrase of the tables stands in the block.
-func (b *Block) has(signs ...sign) bool {
-	for i := range b.marks {
-		for _, s := range signs {
-			if b.marks[i].sign == s {
-				return true
-			}
+func (b *Block) has(signs signSet) bool {
+	if !b.signsKnown {
+		b.signs, b.signsKnown = signSet{}, true
+		for i := range b.marks {
+			b.signs.add(b.marks[i].sign)
 		}
 	}
-	return false
+	return b.signs.meets(signs)
 }
 
 // isReport reports whether the block's mail says that it is such a report.
@@ -151,7 +152,7 @@ func (d *Document) blocks(o Options) []*Block {
 	}
 	if len(d.mails) == 0 {
 		whole := &Block{Doc: d, First: 0, Last: d.NumLines(), options: o}
-		whole.marks = d.scan(make([]mark, 0, 32), 0, whole.Last)
+		whole.marks = d.scan(make([]mark, 0, 48), 0, whole.Last)
 		whole.findNoise()
 		return whole.split()
 	}
@@ -171,7 +172,7 @@ func (d *Document) blocks(o Options) []*Block {
 func (d *Document) mailBlocks(i, j int, o Options, several bool) []*Block {
 	m := &d.mails[i]
 	b := &Block{Doc: d, First: d.lineFrom(m.body), Last: d.lineFrom(m.end), mail: m, options: o}
-	b.marks = make([]mark, 0, 32)
+	b.marks = make([]mark, 0, 48)
 	// X-Failed-Recipients is the one field of a report's own header that counts.
 	for k := d.lineFrom(m.start); k < b.First; k++ {
 		if l := d.Line(k); len(l) > 20 && l[0]|0x20 == 'x' && foldPrefix(l, "x-failed-recipients:") {
@@ -224,15 +225,17 @@ func (d *Document) mailBlocks(i, j int, o Options, several bool) []*Block {
 }
 
 // reports reports whether the block has words or fields of a report.
-func (b *Block) reports() bool {
-	for i := range b.marks {
-		switch s := b.marks[i].sign; {
-		case s >= signPostfix, s == signDelay, s == signSuccess, s == fieldFinal, s == fieldDiagnostic, s == fieldFailedRecipients:
-			return true
-		}
+func (b *Block) reports() bool { return b.has(reportSigns) }
+
+// reportSigns are the words and fields that only a report has.
+var reportSigns = func() (s signSet) {
+	s = signsOf(signDelay, signSuccess, fieldFinal, fieldDiagnostic, fieldFailedRecipients)
+	for x := signPostfix; x < signComplaint; x++ {
+		s.add(x)
 	}
-	return false
-}
+	s.add(signGeneric)
+	return s
+}()
 
 // lineFrom is the number of the line that begins at or holds the offset.
 func (d *Document) lineFrom(offset int) int {
@@ -304,6 +307,7 @@ func (b *Block) split() []*Block {
 			n++
 		}
 		part.marks = b.marks[k:n:n]
+		part.signsKnown = false
 		k = n
 		part.returned = nil
 		for _, r := range b.returned {

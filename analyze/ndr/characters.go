@@ -81,7 +81,13 @@ func plainOf(c rune) (with byte, odd bool) {
 // "[text](target)".
 func (d *Document) autolinks() {
 	text := d.Text
-	if bytes.Index(text, []byte("<mailto:")) < 0 && bytes.Index(text, []byte("<http")) < 0 && bytes.Index(text, []byte("](")) < 0 {
+	var next [len(linkMarks)]int // where each mark stands next
+	any := false
+	for k := range linkMarks {
+		next[k] = bytes.Index(text, linkMarks[k])
+		any = any || next[k] >= 0
+	}
+	if !any {
 		return
 	}
 	var r *rewriter
@@ -93,28 +99,35 @@ func (d *Document) autolinks() {
 		r.copy(at, from)
 		at = to
 	}
-	for i := 0; i < len(text); {
-		n := bytes.IndexAny(text[i:], "<[")
-		if n < 0 {
+	for {
+		first := -1
+		for k := range next {
+			if next[k] >= 0 && (first < 0 || next[k] < next[first]) {
+				first = k
+			}
+		}
+		if first < 0 {
 			break
 		}
-		i += n
-		if text[i] == '[' {
-			if mid, end := markdownLink(text, i); end > 0 {
-				drop(i, i+1)
-				drop(mid, end)
-				i = end
-				continue
+		i := next[first]
+		stop := i + len(linkMarks[first])
+		if i >= at {
+			if first == len(linkMarks)-1 {
+				if open, end := markdownLink(text, i); end > 0 && open >= at {
+					drop(open, open+1)
+					drop(i, end)
+					stop = end
+				}
+			} else if end := gluedLink(text, i); end > 0 {
+				drop(i, end)
+				stop = end
 			}
-			i++
-			continue
 		}
-		if end := gluedLink(text, i); end > 0 {
-			drop(i, end)
-			i = end
-			continue
+		if n := bytes.Index(text[stop:], linkMarks[first]); n >= 0 {
+			next[first] = stop + n
+		} else {
+			next[first] = -1
 		}
-		i++
 	}
 	if r == nil {
 		return
@@ -123,6 +136,9 @@ func (d *Document) autolinks() {
 	d.move(r)
 	d.apply(r)
 }
+
+// linkMarks begin what may be dropped; the last one is Markdown's.
+var linkMarks = [...][]byte{[]byte("<mailto:"), []byte("<http"), []byte("](")}
 
 // gluedLink is the end of a link in angle brackets that repeats the address or
 // host it is glued to; 0 if none begins at i.
@@ -156,18 +172,23 @@ func gluedLink(text []byte, i int) int {
 	return 0
 }
 
-// markdownLink finds "[text](target)" at i: the end of the text, and the end of
-// the link; end is 0 if none begins there.
-func markdownLink(text []byte, i int) (mid, end int) {
-	head := text[i:min(len(text), i+600)]
-	if n := bytes.IndexByte(head, '\n'); n >= 0 {
-		head = head[:n]
+// markdownLink finds the "[text](target)" whose "](" stands at i: where it opens,
+// and where it ends; end is 0 if it is none.
+func markdownLink(text []byte, i int) (open, end int) {
+	from := max(0, i-400)
+	head := text[from:i]
+	if n := bytes.LastIndexByte(head, '\n'); n >= 0 {
+		from += n + 1
+		head = text[from:i]
 	}
-	n := bytes.Index(head, []byte("]("))
-	if n <= 1 {
+	n := bytes.LastIndexByte(head, '[')
+	if n < 0 || n == len(head)-1 {
 		return 0, 0
 	}
-	rest := head[n+2:]
+	rest := text[i+2 : min(len(text), i+600)]
+	if e := bytes.IndexByte(rest, '\n'); e >= 0 {
+		rest = rest[:e]
+	}
 	if !foldPrefix(rest, "http") && !foldPrefix(rest, "mailto:") {
 		return 0, 0
 	}
@@ -175,5 +196,5 @@ func markdownLink(text []byte, i int) (mid, end int) {
 	if k < 0 {
 		return 0, 0
 	}
-	return i + n, i + n + 2 + k + 1
+	return from + n, i + 2 + k + 1
 }

@@ -29,7 +29,6 @@ func (d *Document) clean() {
 		d.characters()
 	}
 	d.autolinks()
-	d.quoting()
 }
 
 // gunzip opens a gzip. What comes out is what spans refer to.
@@ -138,6 +137,7 @@ func wideWithoutMark(text []byte) binary.ByteOrder {
 func (d *Document) newlines() {
 	text := d.Text
 	r := newRewriter(text)
+	r.m.segments = make([]segment, 0, min(bytes.Count(text[:min(len(text), maxCleaned)], []byte{'\r'})+16, maxSegments))
 	d.rewriteParts(r, func(_ *part, from, to int) {
 		plainLines(r, text, from, to)
 	})
@@ -147,6 +147,11 @@ func (d *Document) newlines() {
 // plainLines copies text[from:to] with LF line ends and without NULs.
 func plainLines(r *rewriter, text []byte, from, to int) {
 	at := from
+	stretch := text[from:to]
+	if bytes.IndexByte(stretch, '\r') < 0 && bytes.IndexByte(stretch, 0) < 0 && !hasLineTabs(stretch) {
+		r.copy(from, to)
+		return
+	}
 	for i := from; i < to && !r.full; i++ {
 		switch text[i] {
 		case '\r':

@@ -28,6 +28,7 @@ import (
 const (
 	maxInput      = 1 << 30   // bytes of one input
 	maxCleaned    = 16 << 20  // bytes of cleaned text, when it is a copy
+	maxSegments   = 500_000   // pieces that a cleaned text is made of
 	maxLines      = 2_000_000 // lines that are looked at
 	maxLine       = 64 << 10  // bytes of a line kept for matching
 	maxHeader     = 256 << 10 // bytes of one header block
@@ -52,6 +53,7 @@ type Document struct {
 	notes  []Note
 	cut    bool // a limit was hit
 
+	indexed  int  // maps that were there when the lines were indexed
 	bareCR   bool // the input has CR that no LF follows
 	markLine int  // memory of the last place asked for: line number …
 	markAt   int  // … and offset of that line's start in input
@@ -68,8 +70,13 @@ func Prepare(input []byte) *Document { return prepare(input, relayDomains(nil)) 
 func prepare(input []byte, relays []string) *Document {
 	d := &Document{Text: input, input: input, markLine: 1}
 	d.clean()
-	d.joinHosts(relays)
 	d.index()
+	if d.quoting() {
+		d.index()
+	}
+	if d.joinHosts(relays) {
+		d.index()
+	}
 	return d
 }
 
@@ -85,7 +92,14 @@ var serviceDomain = []string{transcript.RelayDomain}
 
 // index finds the line starts of Text.
 func (d *Document) index() {
-	d.starts = make([]int32, 0, 16+len(d.Text)/40)
+	if len(d.maps) == d.indexed && d.starts != nil {
+		return // nothing was undone since
+	}
+	d.indexed = len(d.maps)
+	if d.starts == nil {
+		d.starts = make([]int32, 0, min(16+len(d.Text)/30, 1<<18))
+	}
+	d.starts = d.starts[:0]
 	for at := 0; at < len(d.Text); {
 		if len(d.starts) == maxLines {
 			d.limit("lines")
@@ -94,6 +108,9 @@ func (d *Document) index() {
 		}
 		d.starts = append(d.starts, int32(at))
 		n := bytes.IndexByte(d.Text[at:], '\n')
+		if n > maxLine || n < 0 && len(d.Text)-at > maxLine {
+			d.limit("bytes of one line")
+		}
 		if n < 0 {
 			return
 		}

@@ -18,6 +18,7 @@ import (
 //	R #554 5.7.1 … ##                    Exchange 2007 and 2010
 func exchangeText(r *report) {
 	start := r.b.First
+	modern := false
 	for i := range r.marks {
 		m := &r.marks[i]
 		if int(m.line) >= r.last {
@@ -34,10 +35,13 @@ func exchangeText(r *report) {
 				start = int(m.line) + 1
 			}
 		case signSentBy, signRejectedBy, signStatusCode:
-			exchangeModern(r)
-			if len(r.items) > 0 {
-				return
-			}
+			modern = true
+		}
+	}
+	if modern {
+		exchangeModern(r)
+		if len(r.items) > 0 {
+			return
 		}
 	}
 	r.exchangeStanzas(start)

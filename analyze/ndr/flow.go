@@ -29,6 +29,10 @@ func (d *Document) flow(start, end int) flow {
 	for end > start && isBlank(text[end-1]) {
 		end--
 	}
+	if end-start > maxLine {
+		d.limit("bytes of one paragraph")
+		end = start + maxLine
+	}
 	f := flow{doc: d, cuts: make([]flowCut, 1, 8)}
 	f.cuts[0] = flowCut{0, int32(start)}
 	stretch := text[start:end:end]

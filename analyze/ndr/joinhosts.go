@@ -13,18 +13,14 @@ const maxJoins = 400
 // joinHosts joins a host name that a mail program wrapped at a hyphen or a dot.
 // It does so only when the result ends in a relay domain or stands in the text
 // in one piece, too: a name is never completed by guess.
-func (d *Document) joinHosts(relays []string) {
+// It reports whether it joined any.
+func (d *Document) joinHosts(relays []string) bool {
 	text := d.Text
 	var r *rewriter
 	at, tries := 0, 0
-	for i := 0; i < len(text); {
-		n := bytes.IndexByte(text[i:], '\n')
-		if n < 0 {
-			break
-		}
-		end := i + n
-		i = end + 1
-		cut := end // behind the last byte of the line that is no blank
+	for k := 1; k < len(d.starts); k++ {
+		i := int(d.starts[k])
+		cut := i - 1 // behind the last byte of the line that is no blank
 		for cut > 0 && (text[cut-1] == ' ' || text[cut-1] == '\t') {
 			cut--
 		}
@@ -69,11 +65,12 @@ func (d *Document) joinHosts(relays []string) {
 		d.noteOnce("split-host", "A host name was wrapped over a line end; it was put together again.")
 	}
 	if r == nil {
-		return
+		return false
 	}
 	r.copy(at, len(text))
 	d.move(r)
 	d.apply(r)
+	return true
 }
 
 var dot = []byte{'.'}

@@ -8,6 +8,9 @@ import (
 
 // isTrace reports whether the block is a row of Exchange Online's message trace.
 func isTrace(b *Block) int {
+	if b.reports() {
+		return 0
+	}
 	t := b.Text()
 	if bytes.Contains(t, []byte("{LED=")) || bytes.Contains(t, []byte("OutboundProxyTargetHostName")) || bytes.Contains(t, []byte("{MSG=")) && bytes.Contains(t, []byte("{FQDN=")) {
 		return 97
@@ -127,12 +130,14 @@ var searchStates = []struct {
 // isLogSearch reports whether the block is a page of Google's Email Log Search:
 // its own words for a delivery, or its heading with a state word.
 func isLogSearch(b *Block) int {
+	if b.reports() {
+		return 0
+	}
 	t := b.Text()
-	switch {
-	case foldIndexIn(t, "delivered to an smtp server") >= 0, foldIndexIn(t, "inserted into gmail mailbox") >= 0:
-		return 70
-	case foldIndexIn(t, "email log search") >= 0:
-		return 60
+	for _, words := range []string{"elivered to an SMTP server", "nserted into Gmail", "mail Log Search", "mail log search"} {
+		if bytes.Contains(t, []byte(words)) {
+			return 70
+		}
 	}
 	return 0
 }

@@ -593,6 +593,22 @@ var isOrnament = func() (t [256]bool) {
 	return t
 }()
 
+// signSet is a set of signs.
+type signSet [2]uint64
+
+func (s *signSet) add(x sign)      { s[x>>6] |= 1 << (x & 63) }
+func (s *signSet) has(x sign) bool { return s[x>>6]&(1<<(x&63)) != 0 }
+
+// signsOf is the set of some signs.
+func signsOf(signs ...sign) (s signSet) {
+	for _, x := range signs {
+		s.add(x)
+	}
+	return s
+}
+
+func (s *signSet) meets(t signSet) bool { return s[0]&t[0]|s[1]&t[1] != 0 }
+
 // scan finds the marks of the lines [first, last).
 func (d *Document) scan(marks []mark, first, last int) []mark {
 	for i := first; i < last; i++ {

@@ -1,6 +1,9 @@
 package ndr
 
-import "bytes"
+import (
+	"bytes"
+	"sort"
+)
 
 // part is a leaf of the MIME structure of a mail: a hint for readers, never a
 // condition.
@@ -96,6 +99,7 @@ type walker struct {
 
 	openMails []int // indexes of the mails whose end is not known yet
 	cr        bool  // the text has CRs
+	line      int   // of Document.starts, that next looked at last
 }
 
 // containers finds mails and MIME parts, undoes transfer encodings and line
@@ -103,6 +107,10 @@ type walker struct {
 // the lines.
 func (d *Document) containers() {
 	w := walker{d: d, text: d.Text, mail: -1, cr: bytes.IndexByte(d.Text, '\r') >= 0}
+	if !w.cr {
+		d.index()
+		w.text = d.Text
+	}
 	w.walk()
 	if len(d.parts) == 0 {
 		d.headless()
@@ -211,8 +219,21 @@ func (w *walker) next(at int) (end, next int) {
 	if w.cr {
 		return nextLine(w.text, at, len(w.text))
 	}
-	if n := bytes.IndexByte(w.text[at:], '\n'); n >= 0 {
-		return at + n, at + n + 1
+	// The lines are indexed, and asked for one after the other.
+	starts := w.d.starts
+	if w.line >= len(starts) || int(starts[w.line]) != at {
+		if w.line+1 < len(starts) && int(starts[w.line+1]) == at {
+			w.line++
+		} else {
+			w.line = sort.Search(len(starts), func(i int) bool { return int(starts[i]) > at }) - 1
+		}
+	}
+	if w.line+1 < len(starts) {
+		next = int(starts[w.line+1])
+		return next - 1, next
+	}
+	if n := len(w.text); n > at && w.text[n-1] == '\n' {
+		return n - 1, n
 	}
 	return len(w.text), len(w.text)
 }

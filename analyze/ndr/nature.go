@@ -194,8 +194,9 @@ func (b *Block) namedRelays(all []Mention, relays []string) []Mention {
 	text := b.Text()
 	start := b.Start()
 	for _, d := range relays {
+		upper := strings.ToUpper(d)
 		for at, n := 0, 0; n < 50; n++ {
-			k := indexFoldDomain(text[at:], d)
+			k := indexFoldDomain(text[at:], d, upper)
 			if k < 0 {
 				break
 			}
@@ -231,9 +232,9 @@ func (b *Block) namedRelays(all []Mention, relays []string) []Mention {
 }
 
 // indexFoldDomain finds a domain as written, in lower or in upper case.
-func indexFoldDomain(text []byte, domain string) int {
+func indexFoldDomain(text []byte, domain, upper string) int {
 	k := bytes.Index(text, []byte(domain))
-	if u := bytes.Index(text, []byte(strings.ToUpper(domain))); u >= 0 && (k < 0 || u < k) {
+	if u := bytes.Index(text, []byte(upper)); u >= 0 && (k < 0 || u < k) {
 		return u
 	}
 	return k

@@ -89,6 +89,10 @@ func newRewriter(source []byte) *rewriter {
 
 // room cuts n to what still fits.
 func (r *rewriter) room(n int) int {
+	if len(r.m.segments) >= maxSegments {
+		r.full = true
+		return 0
+	}
 	if left := maxCleaned - len(r.out); n > left {
 		r.full = true
 		return max(left, 0)

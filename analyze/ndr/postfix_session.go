@@ -110,7 +110,7 @@ func postfixSession(b *Block) []Case {
 // isPostfixSession reports whether the block has Postfix's own marks of a
 // session.
 func isPostfixSession(b *Block) int {
-	if !b.has(signSendmailTranscript) || !bytes.Contains(b.Text(), []byte(" Out: 2")) && !bytes.Contains(b.Text(), []byte(" Out: 4")) && !bytes.Contains(b.Text(), []byte(" Out: 5")) {
+	if !b.has(signsOf(signSendmailTranscript)) || !bytes.Contains(b.Text(), []byte(" Out: 2")) && !bytes.Contains(b.Text(), []byte(" Out: 4")) && !bytes.Contains(b.Text(), []byte(" Out: 5")) {
 		return 0
 	}
 	return 95

@@ -5,29 +5,34 @@ import "bytes"
 // quoting strips the marks of quoted mail, level by level, block by block: a
 // block is a stretch of lines of which most carry the mark. A block whose
 // stripped lines are the client's side of an SMTP dialogue keeps its marks.
-func (d *Document) quoting() {
+// It reports whether any mark was taken off.
+func (d *Document) quoting() bool {
 	for level := 0; ; level++ {
-		if !mayBeQuoted(d.Text) {
-			return
+		if level == 0 && !d.mayBeQuoted() {
+			return false
 		}
 		if level == maxQuoteDepth {
 			d.limit("levels of quoting")
-			return
+			return true
 		}
 		if !d.unquote() {
-			return
+			return level > 0
 		}
 	}
 }
 
-func mayBeQuoted(text []byte) bool {
-	if len(text) == 0 {
-		return false
+// mayBeQuoted reports whether any line begins with a mark.
+func (d *Document) mayBeQuoted() bool {
+	for _, at := range d.starts {
+		c := d.Text[at]
+		if c == ' ' && int(at)+1 < len(d.Text) {
+			c = d.Text[at+1]
+		}
+		if isQuoteMark(c) {
+			return true
+		}
 	}
-	if isQuoteMark(text[0]) {
-		return true
-	}
-	return bytes.Contains(text, []byte("\n>")) || bytes.Contains(text, []byte("\n|")) || bytes.Contains(text, []byte("\n: ")) || bytes.Contains(text, []byte("\n >"))
+	return false
 }
 
 func isQuoteMark(c byte) bool { return c == '>' || c == '|' || c == ':' }

@@ -41,13 +41,13 @@ var reportFamilies = []family{
 	reportFamily("ndr", 30, textReader(genericText), signPowerMTA, signMailMarshal, signBarracuda, signAmavis,
 		signGeneric, signDelay, signSuccess, signSendmailReceived, fieldFailedRecipients, fieldAction, fieldReportingMTA, fieldRemoteMTA),
 	{format: "complaint", nature: NatureComplaint, sniff: func(b *Block) int {
-		if b.has(signComplaint) || bytes.Contains(b.Text(), []byte("abuse report for an email message")) {
+		if b.has(signsOf(signComplaint)) || !b.reports() && bytes.Contains(b.Text(), []byte("abuse report for an email message")) {
 			return 60
 		}
 		return 0
 	}, read: harmlessCase(NatureComplaint)},
 	{format: "autoreply", nature: NatureAutoreply, sniff: func(b *Block) int {
-		if b.has(signAutoreply) {
+		if b.has(signsOf(signAutoreply)) {
 			return 5
 		}
 		return 0
@@ -71,8 +71,9 @@ var reportFamilies = []family{
 
 // reportFamily is a row for a family that its signs give away.
 func reportFamily(format string, sure int, read func(*Block) []Case, signs ...sign) family {
+	set := signsOf(signs...)
 	return family{format: format, nature: NatureReport, read: read, sniff: func(b *Block) int {
-		if b.has(signs...) {
+		if b.has(set) {
 			return sure
 		}
 		return 0
