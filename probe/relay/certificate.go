@@ -107,7 +107,6 @@ const (
 	certNotYet    = "cert-not-yet"
 	certWrongName = "cert-wrong-name"
 	certUnknownCA = "cert-unknown-ca"
-	certForeign   = "not-the-relay"
 )
 
 // certificates keeps the leaves that have been issued, by kind.
@@ -118,9 +117,6 @@ type certificates struct {
 
 // certificateKind is the kind that this session's client is shown.
 func (w *wire) certificateKind() string {
-	if w.stranger != nil {
-		return w.strangerBy
-	}
 	if w.relay.faulted() {
 		for _, kind := range []string{certExpired, certNotYet, certWrongName, certUnknownCA} {
 			if w.fault(kind) != nil {
@@ -155,10 +151,6 @@ func (r *Relay) certificate(kind string) (*tls.Certificate, error) {
 		names = []string{"mail.elsewhere.example"}
 	case certUnknownCA:
 		ca = r.stranger
-	case certForeign:
-		names, ca = []string{"mail.elsewhere.example"}, r.stranger
-	case "loop-to-self":
-		names, ca = []string{"mail.customer.example"}, r.stranger
 	}
 	cert, err := ca.issue(names, from, to)
 	if err != nil {

@@ -26,7 +26,7 @@ func (w *wire) strike(req request) (stop bool) {
 	if f := w.faultFor("reset-at", c); f != nil && (len(f.Args) == 0 || strings.EqualFold(f.Args[0], string(c.Verb))) {
 		w.broke(transcript.FaultReset, "reset-at", "the server reset the connection at "+string(c.Verb))
 		_ = w.flush()
-		w.shut(true)
+		w.shut(rst)
 		return true
 	}
 	if c.Verb == policy.EndData && w.fault("drop-after-dot") != nil {
@@ -151,7 +151,7 @@ func (w *wire) spoilHandshake() (stop bool) {
 		_ = w.flush()
 		w.hello()
 		w.broke(transcript.FaultReset, "tls-reset", "the server reset the connection in place of the handshake")
-		w.shut(true)
+		w.shut(rst)
 	case w.fault("tls-hang") != nil:
 		_ = w.flush()
 		w.broke(transcript.FaultTimeout, "tls-hang", "the server said nothing in place of the handshake")

@@ -71,11 +71,16 @@ func (h *half) read(b []byte) (int, error) {
 }
 
 func (h *half) write(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	n := 0
 	for {
 		switch {
+		case n > 0 && len(b) == 0:
+			return n, nil
 		case h.eof || h.reset:
 			return n, net.ErrClosed
 		case h.wr.expired:
@@ -83,12 +88,12 @@ func (h *half) write(b []byte) (int, error) {
 		case h.gone && h.warned:
 			return n, syscall.ECONNRESET
 		case h.gone:
-			// As in TCP, the first write after the peer's close is lost without a
-			// word and only draws the reset that the next one meets.
+			// As in TCP, what fits the buffers is lost without a word after the
+			// peer's close and only draws the reset that the rest meets.
 			h.warned = true
-			return n + len(b), nil
-		case len(b) == 0:
-			return n, nil
+			k := min(memoryBuffer, len(b))
+			b, n = b[k:], n+k
+			continue
 		}
 		if room := memoryBuffer - len(h.buf); room > 0 {
 			k := min(room, len(b))

@@ -348,18 +348,18 @@ func (r *Relay) acceptLoop(l *role, listener net.Listener) {
 		}
 		w := newWire(r, l.port, c)
 		if !r.remember(w) {
-			w.shut(false)
+			w.shut(cut)
 			continue
 		}
 		r.conns.Go(func() {
 			if err := w.welcome(); err != nil {
-				w.shut(false)
+				w.shut(cut)
 				return
 			}
 			select {
 			case l.ready <- w:
 			case <-l.done:
-				w.shut(false)
+				w.shut(cut)
 			}
 		})
 	}
@@ -387,7 +387,7 @@ func (r *Relay) remember(w *wire) bool {
 	r.wiresMu.Unlock()
 	if victim != nil {
 		r.journal.turned()
-		victim.shut(false)
+		victim.shut(cut)
 	}
 	select {
 	case <-r.role(w.port).done:
@@ -435,7 +435,7 @@ func (r *Relay) stop() {
 	}
 	r.wiresMu.Unlock()
 	for _, w := range open {
-		w.shut(false)
+		w.shut(cut)
 	}
 	for _, l := range r.roles {
 		l.server.Close()

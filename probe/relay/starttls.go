@@ -63,7 +63,9 @@ func (w *wire) startTLS(req request) error {
 		return errClosed
 	}
 	_, rule := w.step(policy.Command{Verb: policy.Handshake, Arg: version})
-	w.conn = conn
+	w.mu.Lock()
+	w.conn = conn // shut may look at it from outside
+	w.mu.Unlock()
 	w.secure, x.Secure = true, true
 	w.in, w.inStart = nil, 0
 	w.inBdat = false
@@ -96,7 +98,7 @@ func (w *wire) startTLS(req request) error {
 func (w *wire) refusedTLS(x *transcript.Exchange, version string) {
 	problem := map[string]string{
 		certExpired: "certificate-expired", certNotYet: "certificate-not-yet-valid", certWrongName: "certificate-name-mismatch",
-		certUnknownCA: "certificate-unknown-issuer", certForeign: "certificate-unknown-issuer", "loop-to-self": "certificate-unknown-issuer",
+		certUnknownCA: "certificate-unknown-issuer",
 	}[w.certificateKind()]
 	switch {
 	case problem != "":

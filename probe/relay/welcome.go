@@ -109,14 +109,14 @@ func (w *wire) teased(d decidedReply) error {
 }
 
 // foreign makes this session one with another server that answers under the
-// relay's name.
+// relay's name: another banner, no STARTTLS, its own refusal to relay.
 func (w *wire) foreign() {
 	for _, f := range []struct{ name, host string }{
 		{"not-the-relay", "mail.elsewhere.example"},
 		{"loop-to-self", "mail.customer.example"},
 	} {
 		if w.fault(f.name) != nil {
-			w.stranger = &policy.Account{Host: f.host, Propagation: time.Hour}
+			w.stranger = &policy.Account{Host: f.host, Propagation: time.Hour, Faults: []policy.Fault{{Name: "tls-off"}}}
 			w.strangerBy = f.name
 			return
 		}

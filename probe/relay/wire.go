@@ -142,12 +142,21 @@ func (w *wire) SetWriteDeadline(time.Time) error { return nil }
 
 // Close implements net.Conn.
 func (w *wire) Close() error {
-	w.shut(false)
+	w.shut(goodbye)
 	return nil
 }
 
-// shut ends the connection once, by FIN or by RST.
-func (w *wire) shut(reset bool) {
+// The ways to end a connection.
+type ending int
+
+const (
+	goodbye ending = iota // close_notify, where TLS is on, and FIN
+	cut                   // FIN at once: nobody waits for the client to take a close_notify
+	rst                   // RST
+)
+
+// shut ends the connection once.
+func (w *wire) shut(how ending) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
@@ -155,9 +164,12 @@ func (w *wire) shut(reset bool) {
 	}
 	w.closed = true
 	close(w.done)
-	if reset {
+	switch how {
+	case rst:
 		abort(w.raw)
-	} else {
+	case cut:
+		w.raw.Close()
+	default:
 		w.conn.Close()
 	}
 	w.relay.forget(w)
@@ -189,7 +201,7 @@ func (w *wire) Read(b []byte) (int, error) {
 			return 0, errClosed
 		}
 		if err := w.next(); err != nil {
-			w.shut(false)
+			w.shut(goodbye)
 			return 0, errClosed
 		}
 	}
@@ -347,7 +359,7 @@ func (w *wire) Write(b []byte) (int, error) {
 			continue // more to come; only EHLO has several lines, and we write our own
 		}
 		if err := w.translate(line); err != nil {
-			w.shut(false)
+			w.shut(goodbye)
 			return len(b), err
 		}
 	}
