@@ -91,6 +91,7 @@ type scene struct {
 	profiles []ending // see profiles
 	mu       sync.Mutex
 	forced   map[force][]ending
+	tries    map[string][]ending // by test of the catalogue
 }
 
 // sceneKey names two scenes that are simulated together.
@@ -126,8 +127,10 @@ func NewExplainer(docs []causes.Doc) (*Explainer, []causes.Problem) {
 	x := &Explainer{known: map[question]Explanation{}, scenes: map[sceneKey][]*scene{}}
 	var problems []causes.Problem
 	worlds := make([]*policy.World, len(bases))
+	plain := make([][]ending, len(bases))
 	for i := range bases {
-		worlds[i] = healthy(&bases[i])
+		worlds[i] = healthyWorld(&bases[i])
+		plain[i] = endings(worlds[i].Clone(), &bases[i])
 	}
 	for _, d := range docs {
 		if d.Finding {
@@ -152,7 +155,9 @@ func NewExplainer(docs []causes.Doc) (*Explainer, []causes.Problem) {
 					failed = true
 					break
 				}
-				s.scenes = append(s.scenes, sc)
+				if !slices.Equal(sc.endings, plain[i]) {
+					s.scenes = append(s.scenes, sc) // else the scenario says nothing on this base
+				}
 			}
 		}
 		if !failed {
@@ -273,6 +278,9 @@ func (s *scene) predicts(qs []question) (match, bool) {
 	for i := range qs {
 		q := &qs[i]
 		own := fitting(s.endings, q)
+		if q.ready && len(qs) == 1 && !s.succeeds() {
+			return match{}, false // that a road goes on beyond what was tried explains nothing
+		}
 		if len(own) == 0 {
 			if !q.probe || len(qs) == 1 || len(fitting(s.force(q), q)) == 0 {
 				return match{}, false
@@ -288,6 +296,11 @@ func (s *scene) predicts(qs []question) (match, bool) {
 		}
 	}
 	return m, m.q != nil
+}
+
+// succeeds reports whether every client of the scene gets through.
+func (s *scene) succeeds() bool {
+	return !slices.ContainsFunc(s.endings, func(e ending) bool { return !e.success })
 }
 
 func fitting(list []ending, q *question) []*ending {

@@ -100,7 +100,7 @@ func (e *ending) sameReply(q *question) bool {
 	if q.class != 0 && q.class != e.code/100 {
 		return false
 	}
-	if q.kind != "" && e.kind != "" {
+	if q.kind != "" && e.kind != "" || q.words {
 		return q.kind == e.kind
 	}
 	if q.code != 0 && q.code != e.code {
@@ -154,8 +154,10 @@ func (e *ending) differs(q *question) fields {
 			off |= f
 		}
 	}
-	if q.intent != "" && q.intent != IntentBoth && e.intent != "" && e.intent != q.intent {
-		off |= fieldIntent
+	switch {
+	case q.intent == "" || q.intent == IntentBoth || e.intent == q.intent:
+	case e.intent != "", q.intent == IntentAuth && q.inbound != transcript.Yes:
+		off |= fieldIntent // strangers' mail is no SMTP AUTH
 	}
 	if q.exchange == transcript.No && e.exchange == transcript.Yes {
 		off |= fieldExchange
@@ -198,6 +200,9 @@ func (e *ending) differs(q *question) fields {
 	differ(fieldLoginSender, e.loginSender, q.loginSender)
 	differ(fieldInbound, e.inbound, q.inbound)
 	differ(fieldRegistered, e.registered, q.registered)
+	if q.forwards == transcript.Yes && e.forwards != transcript.Yes {
+		off |= fieldForwards
+	}
 	if e.port == 25 {
 		differ(fieldListed, e.listed, q.listed)
 	}

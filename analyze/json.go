@@ -271,6 +271,18 @@ func (w *jsonWriter) nextTest(t *NextTest) {
 	w.optional("who", t.Who)
 	w.optional("cost", t.Cost)
 	w.list("separates", t.Separates)
+	if len(t.Shows) > 0 {
+		w.key("shows")
+		w.open('[')
+		for i := range t.Shows {
+			w.item()
+			w.open('{')
+			w.str("show", t.Shows[i].Show)
+			w.list("causes", t.Shows[i].Causes)
+			w.shut('}')
+		}
+		w.shut(']')
+	}
 	w.shut('}')
 }
 

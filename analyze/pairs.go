@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/smtp-handoff/handoff/analyze/policy"
@@ -10,32 +11,47 @@ import (
 // maxPairs bounds the explanations by two causes that are given.
 const maxPairs = 16
 
+// maxScenes bounds the memory of simulated pairs.
+const maxScenes = 20000
+
 // pairs are the explanations by two causes together. It is asked only when no
-// single cause will do. Both must count: one gives the answer that was seen, the
+// single cause will do. Both must count: one gives an answer that was seen, the
 // other what the first differs in, or the answer to another question.
 func (x *Explainer) pairs(qs []question) []CauseSet {
 	var list []found
+	index := map[[2]int]int{} // of a pair in list
 	for i, a := range x.causes {
-		need, ok := a.lacks(qs)
-		if !ok {
-			continue
-		}
-		for j, b := range x.causes {
-			if i == j || !need.met(b, qs) {
+		for _, sa := range a.scenes {
+			need, ok := sa.lacks(qs)
+			if !ok {
 				continue
 			}
-			if bNeed, ok := b.lacks(qs); ok && j < i && bNeed.met(a, qs) {
-				continue // met as (b, a) before
-			}
-			f := found{suspects: []*suspect{a, b}}
-			for _, s := range x.together(a, b, qs) {
-				if m, ok := s.predicts(qs); ok {
-					f.scenes = append(f.scenes, s)
-					f.matches = append(f.matches, m)
+			for j, b := range x.causes {
+				if i == j {
+					continue
 				}
-			}
-			if len(f.scenes) > 0 {
-				list = append(list, f)
+				pair := [2]int{min(i, j), max(i, j)}
+				for _, sb := range b.scenes {
+					if sa.base != sb.base || !need.met(sb, qs) {
+						continue
+					}
+					for _, s := range x.merged(sa, sb) {
+						m, ok := s.predicts(qs)
+						if !ok {
+							continue
+						}
+						k, ok := index[pair]
+						if !ok {
+							k = len(list)
+							index[pair] = k
+							list = append(list, found{suspects: []*suspect{x.causes[pair[0]], x.causes[pair[1]]}})
+						}
+						if !slices.Contains(list[k].scenes, s) {
+							list[k].scenes = append(list[k].scenes, s)
+							list[k].matches = append(list[k].matches, m)
+						}
+					}
+				}
 			}
 		}
 	}
@@ -43,33 +59,31 @@ func (x *Explainer) pairs(qs []question) []CauseSet {
 	return sets[:min(len(sets), maxPairs)]
 }
 
-// lack is what a cause does not explain by itself: per question the
+// lack is what a scene does not explain by itself: per question the
 // circumstances in which its best ending differs, or the whole question.
 type lack struct {
 	off   []fields
 	whole []bool
 }
 
-// lacks compares a cause with the questions. It reports false when the cause
+// lacks compares a scene with the questions. It reports false when the scene
 // gives none of the answers that were seen.
-func (c *suspect) lacks(qs []question) (lack, bool) {
+func (s *scene) lacks(qs []question) (lack, bool) {
 	l := lack{off: make([]fields, len(qs)), whole: make([]bool, len(qs))}
 	some := false
 	for i := range qs {
 		l.whole[i] = true
-		for _, s := range c.scenes {
-			for k := range s.endings {
-				e := &s.endings[k]
-				if !e.answers(&qs[i]) {
-					continue
-				}
-				off := e.differs(&qs[i])
-				if l.whole[i] || bits(off) < bits(l.off[i]) {
-					l.off[i] = off
-				}
-				l.whole[i] = false
-				some = some || !qs[i].ready
+		for k := range s.endings {
+			e := &s.endings[k]
+			if !e.answers(&qs[i]) {
+				continue
 			}
+			off := e.differs(&qs[i])
+			if l.whole[i] || bits(off) < bits(l.off[i]) {
+				l.off[i] = off
+			}
+			l.whole[i] = false
+			some = some || !qs[i].ready
 		}
 	}
 	return l, some
@@ -83,28 +97,52 @@ func bits(f fields) int {
 	return n
 }
 
-// met reports whether another cause brings what is lacking: an ending with the
-// circumstances that are wanted, or the answer to the question that is open.
-func (l *lack) met(c *suspect, qs []question) bool {
+// met reports whether another scene brings what is lacking: the circumstances
+// that are wanted, or the answer to the question that is open.
+func (l *lack) met(s *scene, qs []question) bool {
 	for i := range qs {
-		if !l.whole[i] && l.off[i] == 0 {
+		q := &qs[i]
+		if l.whole[i] {
+			if !s.answers(q) && !(q.probe && s.answersProbe(q)) {
+				return false
+			}
 			continue
 		}
-		if !slices.ContainsFunc(c.scenes, func(s *scene) bool {
-			if l.whole[i] {
-				return qs[i].probe || s.answers(qs[i:i+1])
+		if l.off[i] == 0 || q.probe && len(qs) > 1 {
+			continue // what a probe chooses for itself need not be explained
+		}
+		met := false
+		for k := range s.profiles {
+			if s.profiles[k].differs(q)&l.off[i] == 0 {
+				met = true
+				break
 			}
-			for k := range s.profiles {
-				if s.profiles[k].differs(&qs[i])&l.off[i] == 0 {
-					return true
-				}
-			}
-			return false
-		}) {
+		}
+		if !met {
 			return false
 		}
 	}
 	return true
+}
+
+// answers reports whether an ending of the scene gives the answer.
+func (s *scene) answers(q *question) bool {
+	for k := range s.endings {
+		if s.endings[k].answers(q) {
+			return true
+		}
+	}
+	return false
+}
+
+// answersProbe reports whether the scene's relay gives a probe that answer.
+func (s *scene) answersProbe(q *question) bool {
+	for _, e := range s.force(q) {
+		if e.answers(q) {
+			return true
+		}
+	}
+	return false
 }
 
 // profiles are the endings of a world as if its roads had gone on to the
@@ -122,48 +160,26 @@ func profiles(w *policy.World, list []ending) []ending {
 	return out
 }
 
-// together are the worlds with both scenarios, where the first gives one of the
-// answers that were seen. They are simulated once and kept.
-func (x *Explainer) together(a, b *suspect, qs []question) []*scene {
-	var out []*scene
-	for _, sa := range a.scenes {
-		if !sa.answers(qs) {
-			continue
-		}
-		for _, sb := range b.scenes {
-			if sa.base != sb.base {
-				continue
-			}
-			out = append(out, x.merged(sa, sb)...)
-		}
-	}
-	return out
-}
-
-func (s *scene) answers(qs []question) bool {
-	for i := range qs {
-		for k := range s.endings {
-			if s.endings[k].answers(&qs[i]) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// merged simulates two scenes as one, in both orders, since the later statement
-// wins where both set the same thing.
+// merged simulates two scenes as one. Where both set the same thing, the later
+// statement wins, and both orders count.
 func (x *Explainer) merged(a, b *scene) []*scene {
 	k := sceneKey{a, b}
 	x.mu.Lock()
 	out, ok := x.scenes[k]
+	if !ok {
+		out, ok = x.scenes[sceneKey{b, a}]
+	}
 	x.mu.Unlock()
 	if ok {
 		return out
 	}
-	for _, parts := range [][][]timed{{a.parts[0], b.parts[0]}, {b.parts[0], a.parts[0]}} {
+	orders := [][][]timed{{a.parts[0], b.parts[0]}}
+	if collide(a.parts[0], b.parts[0]) {
+		orders = append(orders, [][]timed{b.parts[0], a.parts[0]})
+	}
+	for _, parts := range orders {
 		s, _, err := newScene([]*suspect{a.suspects[0], b.suspects[0]}, a.base, healthyWorld(a.base), parts...)
-		if err == nil && (len(out) == 0 || !slices.Equal(out[0].endings, s.endings)) {
+		if err == nil {
 			out = append(out, s)
 		}
 	}
@@ -176,8 +192,24 @@ func (x *Explainer) merged(a, b *scene) []*scene {
 	return out
 }
 
-// maxScenes bounds the memory of simulated pairs.
-const maxScenes = 20000
+// collide reports whether two scenarios speak about the same setting.
+func collide(a, b []timed) bool {
+	for _, s := range a {
+		for _, t := range b {
+			if subject(s.line) == subject(t.line) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// subject is what a statement is about: its first two words.
+func subject(line string) string {
+	first, rest, _ := strings.Cut(line, " ")
+	second, _, _ := strings.Cut(rest, " ")
+	return first + " " + second
+}
 
 var healthyWorlds = sync.OnceValue(func() map[*base]*policy.World {
 	m := map[*base]*policy.World{}

@@ -21,6 +21,7 @@ type question struct {
 	class    int
 	enhanced string
 	kind     transcript.Kind
+	words    bool // the reply had words; a kind that is unknown then means other words
 	symptom  symptom
 	tls      string
 	dot      bool
@@ -57,7 +58,8 @@ func newQuestion(o *Observation, f *Facts) question {
 	if q.kind == "" && !o.Reply.IsZero() {
 		q.kind = transcript.KindOf(o.Reply)
 	}
-	if len(o.Reply.Lines) == 0 && o.Reply.Code != 0 {
+	q.words = hasWords(&o.Reply)
+	if !q.words && o.Reply.Code != 0 {
 		q.kind = "" // without words the codes themselves are compared
 	}
 	q.symptom = symptomOf(o.Words, q.stage)
@@ -82,6 +84,16 @@ func newQuestion(o *Observation, f *Facts) question {
 	q.where(o, f)
 	q.local()
 	return q
+}
+
+// hasWords reports whether a reply says more than its codes.
+func hasWords(r *transcript.Reply) bool {
+	for _, l := range r.Lines {
+		if strings.ContainsFunc(l, func(c rune) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }) {
+			return true
+		}
+	}
+	return false
 }
 
 func young(age time.Duration) transcript.Fact {
@@ -168,7 +180,7 @@ func (q *question) local() {
 	if q.fault == transcript.FaultNone {
 		q.fault = fault
 	}
-	q.code, q.class, q.enhanced, q.kind = 0, 0, "", ""
+	q.code, q.class, q.enhanced, q.kind, q.words = 0, 0, "", "", false
 }
 
 // localKinds are words in the shape of a reply that no server said, and the

@@ -216,6 +216,15 @@ type NextTest struct {
 	Who       string   `json:"who,omitempty"`
 	Cost      string   `json:"cost,omitempty"`
 	Separates []string `json:"separates"`
+	// Shows is what the test would show under each cause that is left.
+	Shows []Showing `json:"shows,omitempty"`
+}
+
+// Showing is one thing a test can show, and the causes under which it does. Two
+// causes that only explain together are joined by a plus.
+type Showing struct {
+	Show   string   `json:"show"`
+	Causes []string `json:"causes"`
 }
 
 // Session is one probed session in the report's form.

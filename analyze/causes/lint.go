@@ -84,15 +84,22 @@ func lintDoc(d Doc, lines []string, docs []Doc, c Checks) []Problem {
 	}
 	if c.Scenario != nil {
 		for _, statements := range d.Scenarios {
+			// A scenario has to work on one of the bases at least.
+			first, works := Problem{}, false
 			for _, base := range d.Base {
-				if i, problem := c.Scenario(base, statements); problem != "" {
-					line := at("## Scenario")
-					if i >= 0 {
-						line = at("    " + statements[i])
-					}
-					add(line, problem)
+				i, problem := c.Scenario(base, statements)
+				if works = works || problem == ""; works {
 					break
 				}
+				if first.Text == "" {
+					first = Problem{Line: at("## Scenario"), Text: problem}
+					if i >= 0 {
+						first.Line = at("    " + statements[i])
+					}
+				}
+			}
+			if !works {
+				add(first.Line, first.Text)
 			}
 		}
 	}

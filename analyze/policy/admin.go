@@ -266,3 +266,26 @@ func joinWords[T ~string](words []T) string {
 	}
 	return strings.Join(out, ", ")
 }
+
+// Settle makes everything that is live at a later time live now: what waiting
+// until then does to the account.
+func (a *Account) Settle(later, now time.Time) {
+	early := func(t *time.Time) {
+		if t.After(now) && !t.After(later) {
+			*t = now
+		}
+	}
+	for i := range a.Domains {
+		early(&a.Domains[i].LiveAt)
+	}
+	for i := range a.Users {
+		early(&a.Users[i].LiveAt)
+	}
+	for i := range a.Servers {
+		early(&a.Servers[i].LiveAt)
+	}
+	for i := range a.Credentials {
+		early(&a.Credentials[i].ActiveAt)
+		early(&a.Credentials[i].GoneAt)
+	}
+}
