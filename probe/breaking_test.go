@@ -159,12 +159,13 @@ func TestFailedLookups(t *testing.T) {
 		{"NXDOMAIN", names{err: coded("NXDOMAIN")}, "NXDOMAIN: "},
 		{"SERVFAIL", names{err: coded("SERVFAIL")}, "SERVFAIL: "},
 		{"REFUSED", names{err: coded("REFUSED")}, "REFUSED: "},
+		{"silence", names{err: coded("timeout")}, "timeout: "},
 		{"unknown rcode", names{err: coded("NOTIMP")}, "NOTIMP: "},
 		{"nothing", names{}, "NODATA: "},
 		{"net's not found", names{err: &net.DNSError{IsNotFound: true}}, "NOTFOUND: "},
-		{"net's timeout", names{err: &net.DNSError{IsTimeout: true}}, "TIMEOUT: "},
+		{"net's timeout", names{err: &net.DNSError{IsTimeout: true}}, "timeout: "},
 		{"net's other", names{err: &net.DNSError{IsTemporary: true}}, "SERVFAIL: "},
-		{"hangs", names{hang: true}, "TIMEOUT: "},
+		{"hangs", names{hang: true}, "timeout: "},
 		{"what nobody knows", names{err: errors.New("x")}, "ERROR: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -54,7 +54,7 @@ func dialFault(err error) (transcript.Fault, string) {
 	return fault, detail
 }
 
-// lookupFault words a failed lookup. The first word is the rcode, or TIMEOUT,
+// lookupFault words a failed lookup. The first word is the rcode, or timeout,
 // or NODATA for a name that exists and has no address.
 func lookupFault(err error) string {
 	var coded interface{ Rcode() string }
@@ -73,13 +73,13 @@ func lookupFault(err error) string {
 		case dns.IsNotFound:
 			return "NOTFOUND: the name does not exist or has no address"
 		case dns.IsTimeout:
-			return "TIMEOUT: no answer from the resolver"
+			return "timeout: no answer from the resolver"
 		case dns.IsTemporary:
 			return "SERVFAIL: the resolver could not answer"
 		}
 	}
 	if fault, _ := faultOf(err); fault == transcript.FaultTimeout {
-		return "TIMEOUT: no answer from the resolver"
+		return "timeout: no answer from the resolver"
 	}
 	return "ERROR: the lookup failed"
 }
@@ -89,9 +89,7 @@ var rcodeWords = []struct{ rcode, words string }{
 	{"NODATA", "the name exists but has no address"},
 	{"SERVFAIL", "the resolver could not answer"},
 	{"REFUSED", "the resolver refuses to answer"},
-	{"TIMEOUT", "no answer from the resolver"},
-	{"INVALID", "the resolver's answer does not fit the question"},
-	{"LOOP", "the aliases of the name do not end"},
+	{"timeout", "no answer from the resolver"},
 }
 
 // quote shows bytes of a server as evidence of a fault: printable ASCII, at

@@ -2,11 +2,11 @@ package probe
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"time"
 
 	"github.com/smtp-handoff/handoff/analyze/transcript"
+	"github.com/smtp-handoff/handoff/probe/resolve"
 )
 
 // lookup is one name looked up for all ports.
@@ -16,7 +16,7 @@ type lookup struct {
 	e     transcript.Exchange
 }
 
-func systemResolver() Resolver { return net.DefaultResolver }
+func systemResolver() Resolver { return resolve.System() }
 
 // resolve finds the addresses of a host and records the step.
 func (s *session) resolve(host string) ([]netip.Addr, bool) {
