@@ -172,6 +172,7 @@ func judgeCases(cases []ndr.Case, text []byte, in *Input, o Options) *Report {
 	}
 	all = append(all, j.itemless(cases, len(all) > 0)...)
 	all = settle(all)
+	j.explain(all)
 	return j.report(all, notes, in)
 }
 

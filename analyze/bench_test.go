@@ -158,3 +158,25 @@ func BenchmarkLines(b *testing.B) {
 	}
 	perMail(b, len(mails))
 }
+
+// BenchmarkSamples is BenchmarkAnalyze over the samples of the module, where the
+// relay itself answers and many causes fit.
+func BenchmarkSamples(b *testing.B) {
+	var mails [][]byte
+	var size int64
+	for m := range mailbox.Walk(context.Background(), []string{filepath.Join("..", "testdata", "reports")}, mailbox.Options{}) {
+		if m.Problem == "" && filepath.Ext(m.Source) != ".json" {
+			mails = append(mails, bytes.Clone(m.Data))
+			size += int64(len(m.Data))
+		}
+	}
+	b.SetBytes(size)
+	b.ReportAllocs()
+	var buf []byte
+	for b.Loop() {
+		for _, m := range mails {
+			buf = Analyze(m, Options{}).AppendJSON(buf[:0])
+		}
+	}
+	perMail(b, len(mails))
+}

@@ -102,33 +102,13 @@ var findingPages = sync.OnceValue(func() map[string]Finding {
 })
 
 func fromPage(d *causes.Doc) Finding {
-	f := Finding{ID: d.ID, Severity: Severity(d.Severity), Title: d.Title, Not: d.Not, Source: sourceOf(d.Sources), Fix: []Fix{}}
+	f := Finding{ID: d.ID, Severity: Severity(d.Severity), Title: d.Title, Not: d.Not, Source: sourceText(d.Sources), Fix: []Fix{}}
 	first, _, _ := strings.Cut(d.Means, "\n\n")
 	f.Why = strings.Join(strings.Fields(first), " ")
 	for _, x := range d.Fix {
 		f.Fix = append(f.Fix, Fix{Who: Party(x.Who), Text: x.Text})
 	}
 	return f
-}
-
-// sourceOf names the sources of a page: statements of the support article by
-// their numbers, other pages by their keys.
-func sourceOf(keys []string) string {
-	var b strings.Builder
-	article := false
-	for _, k := range keys {
-		if b.Len() > 0 {
-			b.WriteString(", ")
-		}
-		if len(k) > 1 && k[0] == 'A' && k[1] >= '0' && k[1] <= '9' {
-			if !article {
-				b.WriteString("article ")
-				article = true
-			}
-		}
-		b.WriteString(k)
-	}
-	return b.String()
 }
 
 // FindingOf is the finding of an id with the words of its page, for those who

@@ -357,7 +357,7 @@ var tlsHeadlines = [...]struct{ problem, what, do string }{
 	{"certificate-name-mismatch", "the certificate is for other names than ", "dial the published name"},
 	{"certificate-unknown-issuer", "an unknown authority signed for ", "remove interception on the way"},
 	{"protocol-version", "the client's TLS version is too old for ", "update the client to TLS 1.2"},
-	{"implicit", "the client started TLS at once on ", "choose STARTTLS, not SSL/TLS"},
+	{problemImplicit, "the client started TLS at once on ", "choose STARTTLS, not SSL/TLS"},
 }
 
 func (g *judgement) unreachableWords(host string) (what, do string) {
@@ -450,12 +450,20 @@ func (g *judgement) next() string {
 	case len(o.Causes) == 1:
 		return string(o.Causes[0].Who) + ": " + o.Causes[0].Fix
 	case len(g.tests) > 0 && len(o.Causes) > 1:
-		return string(o.Party) + ": " + g.tests[0].Do
+		return whoDoes(&g.tests[0], o.Party)
 	}
 	if r := ruleOf(g.obs.Kind); r.next != "" && !o.replyless() && o.Verdict != NeverReached && o.Verdict != AcceptedThenBounced {
 		return string(o.Party) + ": " + r.next
 	}
 	return string(o.Party) + ": " + nextByVerdict(g)
+}
+
+// whoDoes names the one who does a test, and the test.
+func whoDoes(t *NextTest, party Party) string {
+	if t.Who != "" {
+		return t.Who + ": " + t.Do
+	}
+	return string(party) + ": " + t.Do
 }
 
 func (o *Outcome) replyless() bool { return o.Reply == Reply{} }

@@ -1,6 +1,10 @@
 package analyze
 
-import "github.com/smtp-handoff/handoff/analyze/transcript"
+import (
+	"strings"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+)
 
 // kindRule is what the meaning of a reply decides beyond its code: whose side
 // holds the fix as far as the words can tell, whether the words are said to
@@ -144,56 +148,42 @@ func partyOfTLS(problem string) Party {
 	return Network
 }
 
-// tlsWords tell handshake faults of a text apart, in the words of OpenSSL,
-// Go, Java, Schannel and of device makers: lower case, the first match counts.
-var tlsWords = [...]struct {
-	words   string
-	problem string // as transcript.TLS.Problem; "implicit" for TLS from the first byte on a STARTTLS port
-}{
-	{"certificate is not yet valid", "certificate-not-yet-valid"},
+// tlsWords are further words for handshake faults, beside those that the causes
+// key on (faultPhrases): what OpenSSL, Java and device makers say. Lower case,
+// the first match counts.
+var tlsWords = [...]struct{ words, problem string }{
 	{"not yet valid", "certificate-not-yet-valid"},
-	{"is before", "certificate-not-yet-valid"},
-	{"has expired", "certificate-expired"},
-	{"certificate expired", "certificate-expired"},
-	{"expired certificate", "certificate-expired"},
-	{"cert_has_expired", "certificate-expired"},
-	{"certificate is valid for", "certificate-name-mismatch"},
-	{"does not match", "certificate-name-mismatch"},
+	{"expired", "certificate-expired"},
 	{"doesn't match", "certificate-name-mismatch"},
-	{"hostname mismatch", "certificate-name-mismatch"},
-	{"altnames", "certificate-name-mismatch"},
-	{"subjectname", "certificate-name-mismatch"},
-	{"unknown authority", "certificate-unknown-issuer"},
 	{"unknown ca", "certificate-unknown-issuer"},
-	{"self-signed", "certificate-unknown-issuer"},
-	{"self signed", "certificate-unknown-issuer"},
-	{"unable to get local issuer", "certificate-unknown-issuer"},
 	{"unable to get issuer", "certificate-unknown-issuer"},
-	{"untrusted", "certificate-unknown-issuer"},
-	{"wrong version number", "implicit"},
-	{"wrong_version_number", "implicit"},
-	{"unexpected tls packet", "implicit"},
-	{"first record does not look like a tls handshake", "implicit"},
-	{"unsupported or unrecognized ssl message", "implicit"},
-	{"unknown protocol", "implicit"},
-	{"protocol version", "protocol-version"},
-	{"protocol_version", "protocol-version"},
-	{"unsupported protocol", "protocol-version"},
+	{"wrong_version_number", problemImplicit},
+	{"unknown protocol", problemImplicit},
 	{"unsupported_protocol", "protocol-version"},
 	{"version too low", "protocol-version"},
 	{"tls 1.0", "protocol-version"},
 	{"tls1.0", "protocol-version"},
 	{"tlsv1.0", "protocol-version"},
-	{"no protocols available", "protocol-version"},
 	{"no shared cipher", "protocol-version"},
 	{"handshake failure", "alert"},
 	{"handshake_failure", "alert"},
 }
 
-// tlsFault names the handshake fault that the words speak of, or "".
+// problemImplicit stands for TLS from the first byte on a port that wants
+// STARTTLS: the plain greeting is what TLS choked on.
+const problemImplicit = "implicit"
+
+// tlsFault names the handshake fault that the words of a text speak of, or "".
 func tlsFault(words string) string {
+	sy, problem := phraseOf(words, transcript.StageTLS)
+	switch {
+	case sy == symptomPlainBytes:
+		return problemImplicit
+	case problem != "":
+		return problem
+	}
 	for _, t := range tlsWords {
-		if containsAny(words, []string{t.words}) {
+		if strings.Contains(words, t.words) {
 			return t.problem
 		}
 	}

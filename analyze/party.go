@@ -32,7 +32,7 @@ func (j *judge) party(c *ndr.Case, it *ndr.Item, g *judgement, kind transcript.K
 			if p == "" {
 				p = tlsFault(g.obs.Words)
 			}
-			if p == "implicit" {
+			if p == problemImplicit {
 				return SenderSystem
 			}
 			return partyOfTLS(p)

@@ -51,6 +51,7 @@ func (j *probeJudge) report() *Report {
 		s.Verdict, s.Stage, s.Party, s.Expected = g.verdict, string(g.stage), g.party, g.expected
 		r.Sessions = append(r.Sessions, s)
 	}
+	j.explain(r, chosen, decisive)
 	if decisive == nil || decisive.verdict == InsufficientEvidence {
 		r.addTest(askAgain(decisive))
 	}
@@ -343,9 +344,7 @@ func (j *probeJudge) next(r *Report, d *sessionJudgement) string {
 	case len(r.Causes) == 1:
 		return string(r.Causes[0].Who) + ": " + r.Causes[0].Fix
 	case len(r.Causes) > 1 && len(r.NextTests) > 0:
-		return string(d.party) + ": " + r.NextTests[0].Do
-	case len(r.Causes) > 1:
-		return string(r.Causes[0].Who) + ": " + r.Causes[0].Fix
+		return whoDoes(&r.NextTests[0], d.party)
 	}
 	if rule := ruleOf(d.kind); rule.next != "" && d.failure >= 0 && d.verdict != NeverReached {
 		return string(d.party) + ": " + rule.next

@@ -1,0 +1,140 @@
+package analyze
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// Causes for outcomes and sessions: the judge asks the inversion.
+
+// explained reports whether a verdict asks for causes.
+func explained(g *judgement) bool {
+	switch g.out.Verdict {
+	case Ready:
+		return false
+	case NotAFailure:
+		return g.delay
+	case InsufficientEvidence:
+		return g.gap == gapDot || g.gap == gapTester
+	}
+	return true
+}
+
+// explain fills in the causes of every outcome, and the tests that tell them
+// apart.
+func (j *judge) explain(all []judgement) {
+	for i := range all {
+		g := &all[i]
+		if !explained(g) {
+			continue
+		}
+		a := answers.to(&g.obs, &j.o.Facts)
+		g.out.Causes, g.tests = a.causes, a.at(&g.obs, &j.o.Facts)
+	}
+}
+
+// answer is what one observation is explained by. Its slices are shared: they
+// are read and never written.
+type answer struct {
+	causes []Cause
+	tests  []NextTest
+}
+
+// memory remembers answers: in an archive the same question comes thousands of
+// times, and the tests of a reply with many causes take a while to find.
+type memory struct {
+	mu sync.Mutex
+	m  map[question]answer
+}
+
+var answers memory
+
+func (m *memory) to(obs *Observation, f *Facts) answer {
+	q := newQuestion(obs, f)
+	m.mu.Lock()
+	a, ok := m.m[q]
+	m.mu.Unlock()
+	if ok {
+		return a
+	}
+	o := *obs
+	o.When = time.Time{} // times of day come in afterwards
+	list := []Observation{o}
+	e := Explain(list, *f)
+	a.causes = e.Causes()
+	if len(a.causes) > 1 {
+		a.tests = NextTests(e, list, *f)
+	}
+	m.mu.Lock()
+	if m.m == nil || len(m.m) >= maxKnown {
+		m.m = map[question]answer{}
+	}
+	m.m[q] = a
+	m.mu.Unlock()
+	return a
+}
+
+// at are the tests with the time from which they are worth doing.
+func (a *answer) at(obs *Observation, f *Facts) []NextTest {
+	if obs.When.IsZero() {
+		return a.tests
+	}
+	tests := a.tests
+	d := Diagnosis{obs: []Observation{*obs}, facts: *f}
+	for i := range tests {
+		t, err := find(tests[i].ID)
+		if err != nil {
+			continue
+		}
+		if when := d.when(t); when != "" {
+			if &tests[0] == &a.tests[0] {
+				tests = slices.Clone(tests)
+			}
+			tests[i].Do += when
+		}
+	}
+	return tests
+}
+
+// explain fills in the causes of a probe: each failing session by itself, and
+// the run as a whole by all of its sessions together, since what one port
+// answers prunes what the other could mean.
+func (j *probeJudge) explain(r *Report, chosen []*sessionJudgement, d *sessionJudgement) {
+	for i := range j.all {
+		if g := &j.all[i]; failing(g) && !g.expected {
+			r.Sessions[i].Causes = answers.to(&g.obs, &j.o.Facts).causes
+		}
+	}
+	if d == nil || !failing(d) {
+		return
+	}
+	obs := []Observation{d.obs}
+	for _, g := range chosen {
+		if g != d && g.verdict != InsufficientEvidence {
+			obs = append(obs, g.obs)
+		}
+	}
+	e := Explain(obs, j.o.Facts)
+	if e.Empty() && len(obs) > 1 {
+		obs = obs[:1]
+		e = Explain(obs, j.o.Facts)
+	}
+	r.Causes = e.Causes()
+	if len(r.Causes) > 1 {
+		for _, t := range NextTests(e, obs, j.o.Facts) {
+			r.addTest(t)
+		}
+	}
+}
+
+// failing reports whether a session's verdict asks for causes.
+func failing(g *sessionJudgement) bool {
+	switch g.verdict {
+	case Ready, NotAFailure:
+		return false
+	case InsufficientEvidence:
+		return g.failure >= 0 // broke after the final dot
+	}
+	return true
+}
