@@ -137,9 +137,9 @@ func htmlText(b []byte) []byte {
 	for line := range strings.Lines(visible(b)) {
 		words := strings.Fields(line)
 		for i, w := range words {
-			bare := strings.Trim(w, "<>:,'")
-			if strings.Contains(bare, "@") && strings.Count(bare, "@") == 1 && strings.HasPrefix(w, bare) {
-				words[i] = w + "<mailto:" + bare + ">"
+			// Mail programs make links of addresses that stand alone.
+			if strings.Count(w, "@") == 1 && !strings.ContainsAny(w, "<>:'") {
+				words[i] = w + "<mailto:" + strings.TrimRight(w, ",.") + ">"
 			}
 		}
 		out.WriteString(strings.Join(words, " ") + "\n")
