@@ -28,6 +28,8 @@ var noProbe = map[string]string{
 	"downstream-unreachable": "a later hop's answer comes as a report",
 	"connector-bypassed":     "the sending system's own road",
 	"tester-rcpt-r":          "another tester's fault",
+	"relay-pool-ip":          "the probe does not come from Exchange Online",
+	"mx-left-behind":         "open: the inversion takes the sender for the customer",
 	"drop-in-data":           "open: the record does not tell a message cut short from a reply that was lost",
 	"smtp-inspection":        "open: the judge places a masked greeting at tls, not at greet",
 	"mech-missing":           "open: the judge names relay-config, not sender-system",
@@ -100,7 +102,7 @@ func probeScenario(t *testing.T, s relay.Scenario) *analyze.Report {
 		plan.Message = []byte("Subject: x\r\n\r\nA message of a scenario, long enough to be over a small limit.\r\n")
 	}
 	intent := analyze.IntentAuth
-	if c.Port == 25 {
+	if !c.Auth {
 		intent = analyze.IntentServer
 	}
 	var rep *analyze.Report
