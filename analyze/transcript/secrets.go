@@ -184,21 +184,35 @@ func tradeWords(w []byte) bool {
 			break
 		}
 	}
-	return same || strings.Contains(tradeText(), strings.ToLower(string(w)))
+	if same {
+		return true
+	}
+	var key uint64
+	for _, c := range w {
+		key = key<<8 | uint64(lower(c))
+	}
+	_, ok := tradeWindows()[key]
+	return ok
 }
 
-// tradeText is every reply of the table of phrases and the long words of mail,
-// lower case, without white space, as one text. Built at the first use, never
-// changed.
-var tradeText = sync.OnceValue(func() string {
-	var b strings.Builder
+// tradeWindows is every run of eight letters of the replies in the table of
+// phrases and of the long words of mail, lower case, without white space. Built
+// at the first use, never changed.
+var tradeWindows = sync.OnceValue(func() map[uint64]struct{} {
+	set := make(map[uint64]struct{}, 1<<15)
 	add := func(s string) {
-		for i := 0; i < len(s); i++ {
-			if c := squeeze[lower(s[i])]; c != 0 {
-				b.WriteByte(c)
+		var key uint64
+		n := 0
+		for i := range len(s) {
+			c := squeeze[lower(s[i])]
+			if c == 0 {
+				continue
+			}
+			key = key<<8 | uint64(c)
+			if n++; n >= windowLen {
+				set[key] = struct{}{}
 			}
 		}
-		b.WriteByte('\n')
 	}
 	for i := range phrases {
 		for _, s := range phrases[i].seen {
@@ -211,7 +225,7 @@ var tradeText = sync.OnceValue(func() string {
 	for _, s := range tradeWordList {
 		add(s)
 	}
-	return b.String()
+	return set
 })
 
 var tradeWordList = [...]string{

@@ -1,0 +1,546 @@
+package transcript
+
+import "strings"
+
+// auth is an "auth" in the text: an AUTH command makes the text a dialogue, an
+// Authorization header holds a credential.
+func (f *finder) auth(i int) {
+	text := f.text
+	if i > 0 && isAlnum(text[i-1]) {
+		return
+	}
+	if hasFoldPrefix(text[i:], "authorization") {
+		f.authorization(i + len("authorization"))
+		return
+	}
+	if hasFoldPrefix(text[i:], "authinfo:") {
+		f.authinfo(i)
+		return
+	}
+	j := i + 4
+	if j >= len(text) || text[j] != ' ' && text[j] != '\t' {
+		if hasFoldPrefix(text[i:], "auth=bearer ") {
+			f.bearer(i + len("auth="))
+		}
+		return
+	}
+	j = skipBlanks(text, j)
+	mech := j
+	for j < len(text) && (isAlnum(text[j]) || text[j] == '-' || text[j] == '_') {
+		j++
+	}
+	if !isMechanism(text[mech:j]) {
+		// On a client's line any mechanism counts: readDialogue knows the speaker.
+		f.dialogue = f.dialogue || j > mech && j-mech <= 20 && strings.EqualFold(text[i:i+4], "auth") && (i == 0 || text[i-1] <= ' ' || text[i-1] == '\'' || text[i-1] == '"')
+		return
+	}
+	f.dialogue = true
+	if j >= len(text) || text[j] != ' ' && text[j] != '\t' {
+		return
+	}
+	// In the middle of a line, whoever speaks: only what is surely base64.
+	start := skipBlanks(text, j)
+	end := start
+	for end < len(text) && isBlob[text[end]] {
+		end++
+	}
+	if s := text[start:end]; isEncoded(s) {
+		d := authDialogue{mechanism: strings.ToUpper(text[mech:j]), initial: true}
+		f.hide(start, end, d.learn(s)...)
+	}
+}
+
+// isMechanism reports whether a word names a SASL mechanism (IANA registry).
+func isMechanism(s string) bool {
+	for _, m := range [...]string{
+		"PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5", "XOAUTH2", "OAUTHBEARER", "XOAUTH", "NTLM", "GSSAPI", "EXTERNAL", "ANONYMOUS", "KERBEROS_V4", "SKEY", "OTP",
+	} {
+		if strings.EqualFold(s, m) {
+			return true
+		}
+	}
+	return hasFoldPrefix(s, "SCRAM-") || hasFoldPrefix(s, "ECDSA-")
+}
+
+// isEncoded reports whether a word is base64 beyond doubt: whole groups, and a
+// look that no word of a language has.
+func isEncoded(s string) bool {
+	if len(s) < 8 || len(s)%4 != 0 || isMechanism(s) {
+		return false
+	}
+	if _, ok := decodeBase64(s); !ok {
+		return false
+	}
+	if s[len(s)-1] == '=' {
+		return true
+	}
+	digit, upper, low := false, 0, 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case isDigit(c) || c == '+' || c == '/':
+			digit = true
+		case c >= 'A' && c <= 'Z':
+			upper++
+		default:
+			low++
+		}
+	}
+	return digit && upper+low > 0 || upper > 1 && low > 1
+}
+
+// authorization hides the credentials of an HTTP header: everything behind the
+// scheme, or the whole value when no scheme is named.
+func (f *finder) authorization(i int) {
+	text := f.text
+	for i < len(text) && strings.IndexByte("\"'\\ \t:=>]", text[i]) >= 0 {
+		i++
+	}
+	end := i
+	limit := lineEnd(text, i)
+	for end < limit && text[end] != '"' && text[end] != '\'' && text[end] != '<' && !strings.HasPrefix(text[end:limit], `\r`) && !strings.HasPrefix(text[end:limit], `\n`) && text[end] != '\\' {
+		end++
+	}
+	start := i
+	known := false
+	for _, s := range [...]string{"basic", "bearer", "digest", "ntlm", "negotiate", "token", "apikey", "hmac", "aws4-hmac-sha256"} {
+		if hasFoldPrefix(text[start:end], s) && start+len(s) < end && text[start+len(s)] == ' ' {
+			start = skipBlanks(text, start+len(s))
+			known = true
+			break
+		}
+	}
+	value := strings.TrimRight(text[start:end], " \t,;")
+	if !known && (strings.IndexByte(value, ' ') >= 0 || !looksRandom(value)) {
+		return // a sentence about authorization
+	}
+	if value == "" || isPlaceholder(value) {
+		return
+	}
+	learn := []string{value}
+	if raw, ok := decodeBase64(value); ok {
+		if _, p, ok := strings.Cut(string(raw), ":"); ok && printable(p) {
+			learn = append(learn, p)
+		}
+	}
+	f.hide(start, start+len(value), learn...)
+}
+
+// authinfo is a line of Sendmail's: AuthInfo:host "U:user" "I:user" "P:secret".
+func (f *finder) authinfo(i int) {
+	text := f.text
+	limit := lineEnd(text, i)
+	for _, p := range [...]string{`"P:`, `"P=`} {
+		if n := strings.Index(text[i:limit], p); n >= 0 {
+			start := i + n + len(p)
+			end := start
+			for end < limit && text[end] != '"' {
+				end++
+			}
+			f.value(start, end)
+		}
+	}
+}
+
+// marks are the ways in which programs mark who speaks. The longer stands
+// before the shorter. What a reply looks like decides all the same: a line
+// "250 …" is the server's under any mark.
+var marks = [...]struct {
+	mark string
+	who  Speaker
+}{
+	{"CLIENT -> SERVER:", Client}, {"SERVER -> CLIENT:", Server}, {"SMTP -> FROM SERVER:", Server}, {"SMTP -> get_lines():", Server},
+	{"-> ", Client}, {"~> ", Client}, {"**> ", Client}, {"*~> ", Client}, {"<- ", Server}, {"<~ ", Server}, {"<** ", Server}, {"<~* ", Server},
+	{"=== ", Other}, {"*** ", Other}, {">>> ", Client}, {"<<< ", Server}, {"SMTP>> ", Client}, {"SMTP<< ", Server}, {"SMTP> ", Client}, {"SMTP< ", Server},
+	{"--> ", Client}, {"<-- ", Server}, {">> ", Client}, {"<< ", Server},
+	{"C: ", Client}, {"S: ", Server}, {"C:\t", Client}, {"S:\t", Server}, {"c: ", Client}, {"s: ", Server}, {"Client: ", Client}, {"Server: ", Server},
+	{"client: ", Client}, {"server: ", Server}, {"CLIENT: ", Client}, {"SERVER: ", Server}, {"client> ", Client}, {"server> ", Server},
+	{"SEND: ", Client}, {"RECV: ", Server}, {"SENT: ", Client}, {"Sent: ", Client}, {"send: ", Client}, {"reply: ", Server}, {"Out: ", Server}, {"In:  ", Client}, {"In: ", Client},
+	{"> ", Client}, {"< ", Server},
+}
+
+// spokenLine is one line of a text as a line of a dialogue.
+type spokenLine struct {
+	who        Speaker
+	marked     bool   // a mark says who speaks
+	start, end int    // what was said, in the text
+	stream     string // of interleaved sessions; empty: the only one
+}
+
+// speaker takes the marks off text[from:to].
+func (f *finder) speaker(from, to int) spokenLine {
+	text := f.text
+	l := spokenLine{start: from, end: to}
+	if stream, start, end, ok := protocolLog(text, from, to); ok {
+		l.stream, l.start, l.end, l.marked = stream, start, end, true
+		l.who = Client
+	} else {
+		l.start, l.who, l.marked = f.mark(from, to)
+	}
+	// Quotation marks of a program's own literals: 'AUTH PLAIN …\r\n', b'334 …'.
+	s := text[l.start:l.end]
+	s = strings.TrimLeft(s, " \t")
+	l.start = l.end - len(s)
+	if len(s) > 1 && (s[0] == 'b' || s[0] == 'u') && (s[1] == '\'' || s[1] == '"') {
+		l.start++
+		s = s[1:]
+	}
+	if len(s) > 1 && (s[0] == '\'' || s[0] == '"') {
+		if end := strings.LastIndexByte(s, s[0]); end > 0 {
+			l.start++
+			l.end = l.start + end - 1
+			s = text[l.start:l.end]
+		}
+	}
+	for {
+		t := strings.TrimRight(s, " \t")
+		t = strings.TrimSuffix(strings.TrimSuffix(t, `\n`), `\r`)
+		if len(t) == len(s) {
+			break
+		}
+		s = t
+	}
+	l.end = l.start + len(s)
+	switch {
+	case isReplyLine(s):
+		l.who = Server
+	case l.who == Server:
+		l.who = Other
+	case !l.marked:
+		l.who = Client
+	}
+	return l
+}
+
+func isReplyLine(s string) bool {
+	_, _, ok := cutCode(s)
+	return ok && (len(s) == 3 || s[3] == ' ' || s[3] == '-')
+}
+
+// mark finds the mark of a line: at its start, behind the quote marks of a
+// mail, or behind the stamp of a log. It returns where the words begin.
+func (f *finder) mark(from, to int) (start int, who Speaker, marked bool) {
+	text := f.text
+	i := from
+	quoted := false
+	for {
+		i = skipBlanks(text, i)
+		rest := text[i:to]
+		for _, m := range marks {
+			if len(m.mark) > 2 && strings.HasPrefix(rest, m.mark) && !(quoted && m.mark == ">> ") {
+				return i + len(m.mark), m.who, true
+			}
+		}
+		if strings.HasPrefix(rest, ">") || strings.HasPrefix(rest, "|") {
+			quoted = true
+			i++
+			continue
+		}
+		break
+	}
+	if rest := text[i:to]; strings.HasPrefix(rest, "< ") {
+		return i + 2, Server, true
+	}
+	if quoted {
+		// "> " is curl's mark of the client, and a mail's quote mark.
+		return i, Client, f.curl(from)
+	}
+	// Behind a stamp: the log of a server or a library.
+	head := text[i:min(to, i+220)]
+	for _, m := range [...]struct {
+		mark string
+		who  Speaker
+	}{
+		{"CLIENT -> SERVER: ", Client},
+		{"SERVER -> CLIENT: ", Server},
+		{" C: ", Client},
+		{" S: ", Server},
+		{" >>> ", Client},
+		{" <<< ", Server},
+		{" SMTP>> ", Client},
+		{" SMTP<< ", Server},
+		{" SMTP> ", Client},
+		{" SMTP< ", Server},
+		{" --> ", Client},
+		{" <-- ", Server},
+		{" -> ", Client},
+		{" <- ", Server},
+		{" ~> ", Client},
+		{" <~ ", Server},
+		{" **> ", Client},
+		{" <** ", Server},
+		{" *~> ", Client},
+		{" <~* ", Server},
+		{" send: ", Client},
+		{" reply: ", Server},
+		{" SEND: ", Client},
+		{" RECV: ", Server},
+	} {
+		if n := strings.Index(head, m.mark); n >= 0 {
+			return i + n + len(m.mark), m.who, true
+		}
+	}
+	// Postfix with debug_peer_list: "…: > host[ip]:25: AUTH PLAIN …".
+	for _, m := range [...]string{"]: > ", "]: < "} {
+		if n := strings.Index(head, m); n >= 0 {
+			at := n + len(m)
+			if c := strings.Index(head[at:], ": "); c >= 0 {
+				return i + at + c + 2, Client, true
+			}
+		}
+	}
+	return from, Client, false
+}
+
+// curl reports whether "> " in this text is curl's mark: its "< 334" stands
+// nearby.
+func (f *finder) curl(at int) bool {
+	lo, hi := max(0, at-2000), min(len(f.text), at+500)
+	s := f.text[lo:hi]
+	return strings.HasPrefix(s, "< ") || strings.Contains(s, "\n< ")
+}
+
+// protocolLog reads a row of Exchange's protocol log: date-time, connector-id,
+// session-id, sequence-number, local-endpoint, remote-endpoint, event, data,
+// context.
+func protocolLog(text string, from, to int) (stream string, start, end int, ok bool) {
+	i := from
+	var field [7]int
+	for n := range field {
+		field[n] = i
+		c := strings.IndexByte(text[i:to], ',')
+		if c < 0 {
+			return "", 0, 0, false
+		}
+		i += c + 1
+	}
+	if i-field[6] != 2 || strings.IndexByte("<>*+-", text[field[6]]) < 0 {
+		return "", 0, 0, false
+	}
+	end = to
+	if c := strings.LastIndexByte(text[i:to], ','); c >= 0 {
+		end = i + c
+	}
+	if text[field[6]] == '*' || text[field[6]] == '+' || text[field[6]] == '-' {
+		end = i // a note: nothing was said
+	}
+	return text[field[2] : field[3]-1], i, end, true
+}
+
+// talkState is one dialogue of a text while it is read.
+type talkState struct {
+	authDialogue
+	since   int  // lines since the last reply
+	gap     bool // an empty line or prose since the last reply
+	blobEnd int  // end of a hidden blob that ran to the end of its line
+}
+
+// maxStreams bounds the interleaved sessions of a log that are told apart.
+const maxStreams = 4096
+
+// readDialogue runs the machine of Masker over the lines of the text.
+func (f *finder) readDialogue() {
+	streams := map[string]*talkState{}
+	text := f.text
+	for from := 0; from < len(text); {
+		to := lineEnd(text, from)
+		if to-from <= maxBlob {
+			l := f.speaker(from, to)
+			st := streams[l.stream]
+			if st == nil {
+				if len(streams) >= maxStreams {
+					clear(streams)
+				}
+				st = new(talkState)
+				streams[l.stream] = st
+			}
+			f.spokenLine(st, l, from, to)
+		}
+		from = nextLine(text, to)
+	}
+}
+
+func (f *finder) spokenLine(st *talkState, l spokenLine, from, to int) {
+	s := f.text[l.start:l.end]
+	if wrapped := st.blobEnd; wrapped > 0 {
+		st.blobEnd = 0
+		// A mail program broke the blob: its rest stands alone on the next line.
+		if rest := strings.TrimSpace(strings.TrimLeft(f.text[from:to], "> \t")); !l.marked && l.who == Client && rest != "" && len(rest) >= 2 && Verb(rest) == "" && allBlob(rest) {
+			at := from + strings.Index(f.text[from:to], rest)
+			f.hide(at, at+len(rest))
+			if to == at+len(rest) {
+				st.blobEnd = to
+			}
+			return
+		}
+	}
+	switch l.who {
+	case Server:
+		st.step(Server, s)
+		st.since, st.gap = 0, false
+		if code := replyCode(s); code == 334 {
+			st.state = authPrompts
+		}
+	case Client:
+		f.clientLine(st, l, s)
+		if s == "" {
+			st.gap = true
+		}
+		st.since++
+	default:
+		f.literals(st, from, to)
+	}
+	if st.state != authIdle && !l.marked && st.since > 12 {
+		st.authDialogue = authDialogue{}
+	}
+}
+
+// replyCode is the code of a line that is a reply, or of smtplib's "retcode
+// (334)"; 0 for others.
+func replyCode(s string) int {
+	code, _, ok := cutCode(s)
+	if ok {
+		return code
+	}
+	return 0
+}
+
+func allBlob(s string) bool {
+	for i := range len(s) {
+		if !isBlob[s[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+// clientLine is a line that the client said, or that nobody is named for.
+func (f *finder) clientLine(st *talkState, l spokenLine, s string) {
+	if l.marked {
+		if strings.HasPrefix(s, "retcode (334)") {
+			st.state = authPrompts
+			return
+		}
+		start, end := st.step(Client, s)
+		f.hideSaid(st, l, start, end)
+		return
+	}
+	if st.state == authIdle && Verb(s) != "AUTH" || s != "" && (s[0] == '{' || s[0] == '[' && !isToken(s)) {
+		f.literals(st, l.start, l.end)
+		return
+	}
+	if Verb(s) == "AUTH" {
+		fields := strings.Fields(s)
+		if len(fields) > 2 && (!isMechanism(fields[1]) || isMechanism(fields[2]) || isStopWord(fields[2])) {
+			return // "AUTH LOGIN PLAIN", "AUTH LOGIN failed": about AUTH, not AUTH
+		}
+		if len(fields) == 2 && !isMechanism(fields[1]) {
+			return
+		}
+		if len(fields) > 4 {
+			return
+		}
+		start, end := st.step(Client, s)
+		f.hideSaid(st, l, start, end)
+		return
+	}
+	// Nobody is named, so it might be prose: an answer is one word, and stands
+	// right below the prompt or is surely base64.
+	word := strings.TrimSpace(s)
+	switch {
+	case word == "":
+	case word == "*":
+		st.step(Client, s)
+	case Verb(word) != "":
+		if st.state == authPrompts {
+			st.authDialogue = authDialogue{}
+		}
+	case strings.IndexAny(word, " \t") >= 0:
+		f.literals(st, l.start, l.end)
+		st.gap = true
+	case !st.gap && st.since == 0 && !isStopWord(word) || isEncoded(word) && !strings.HasPrefix(word, "--"):
+		start, end := st.step(Client, s)
+		f.hideSaid(st, l, start, end)
+	default:
+		st.gap = true
+	}
+}
+
+func (f *finder) hideSaid(st *talkState, l spokenLine, start, end int) {
+	if start >= end {
+		return
+	}
+	secret := f.text[l.start+start : l.start+end]
+	if alreadyHidden(secret) {
+		return
+	}
+	f.hide(l.start+start, l.start+end, st.learn(secret)...)
+	if l.end == lineEnd(f.text, l.start) && len(secret) >= 20 && secret[len(secret)-1] != '=' && allBlob(secret) {
+		st.blobEnd = l.end
+	}
+}
+
+// alreadyHidden reports whether a program masked the words itself.
+func alreadyHidden(s string) bool {
+	if isPlaceholder(s) {
+		return true
+	}
+	inner := strings.Trim(s, "[]<>()*/ ")
+	for _, w := range [...]string{"hidden", "redacted", "suppressed", "secret", "credentials hidden", "authentication response", "user name hidden", "password hidden", "removed", "omitted"} {
+		if strings.EqualFold(inner, w) && len(inner) < len(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// literals reads a line in which the words of a dialogue stand in quotes, as in
+// a log of JSON objects: each quoted text that is a reply or an answer counts.
+func (f *finder) literals(st *talkState, from, to int) {
+	text := f.text
+	for i := from; i < to; i++ {
+		q := text[i]
+		if q != '"' && q != '\'' {
+			continue
+		}
+		end := i + 1
+		for end < to && text[end] != q {
+			if text[end] == '\\' {
+				end++
+			}
+			end++
+		}
+		if end >= to {
+			return
+		}
+		s := text[i+1 : end]
+		after := skipBlanks(text, end+1)
+		isKey := after < to && text[after] == ':'
+		start := i + 1
+		i = end
+		if isKey {
+			continue
+		}
+		for len(s) > 0 {
+			t := strings.TrimSuffix(strings.TrimSuffix(strings.TrimRight(s, " "), `\n`), `\r`)
+			if len(t) == len(s) {
+				break
+			}
+			s = t
+		}
+		switch {
+		case isReplyLine(s):
+			st.step(Server, s)
+			st.since, st.gap = 0, false
+		case Verb(s) == "AUTH":
+			a, b := st.step(Client, s)
+			if a < b && !alreadyHidden(s[a:b]) && !isStopWord(s[a:b]) && !isMechanism(s[a:b]) {
+				f.hide(start+a, start+b, st.learn(s[a:b])...)
+			}
+		case st.state == authPrompts && Verb(s) == "" && (isEncoded(s) || len(s) >= 4 && len(s)%4 == 0 && strings.HasSuffix(s, "=") && allBlob(s)):
+			a, b := st.step(Client, s)
+			if a < b {
+				f.hide(start+a, start+b, st.learn(s[a:b])...)
+			}
+		}
+	}
+}

@@ -1,0 +1,347 @@
+package transcript
+
+import "strings"
+
+// finder looks for secrets in one text by its grammar. It walks over the text
+// once and looks closer only where two letters announce something: a key such
+// as "password", an AUTH command, a URL with a user, a header with a
+// credential, a run of base64.
+type finder struct {
+	text string
+	hits []hit
+
+	dialogue bool // an AUTH command or a 334 was seen: the lines are read with their speakers
+}
+
+func (f *finder) hide(start, end int, learn ...string) {
+	if start >= end || isToken(f.text[start:end]) {
+		return
+	}
+	f.hits = append(f.hits, hit{start: start, end: end, kind: "secret", value: f.text[start:end], learn: learn})
+}
+
+// Announcements, by their first two letters.
+const (
+	mayKey     = 1 << iota // password, pwd, secret, token, …
+	mayAuth                // AUTH, Authorization
+	mayBearer              // Bearer
+	mayCall                // login("user", "password") and the like
+	mayPrompt              // 334
+	mayURL                 // ://
+	mayFlag                // -u user:password
+	mayKeyFile             // -----BEGIN … PRIVATE KEY
+)
+
+// announced maps two letters, in any case, to what they may begin. It is made
+// once and never changed.
+var announced = func() (t [1024]uint8) {
+	for _, a := range [...]struct {
+		pairs string
+		may   uint8
+	}{
+		{"pa pw ke se co wa lo se to ap cl ac", mayKey},
+		{"au", mayAuth | mayKey}, {"be", mayBearer}, {"lo ne pl co", mayCall}, {"33", mayPrompt},
+		{":/", mayURL}, {"-u -a -x -p --", mayFlag}, {"--", mayKeyFile},
+	} {
+		for _, p := range strings.Fields(a.pairs) {
+			t[bucket(p[0], p[1])] |= a.may
+		}
+	}
+	return t
+}()
+
+// isBlob marks the letters of base64.
+var isBlob = func() (t [256]bool) {
+	for i := range t {
+		t[i] = isBase64(byte(i))
+	}
+	return t
+}()
+
+// Runs of base64 shorter or longer than this are no SASL message.
+const (
+	minBlob = 8
+	maxBlob = 16 << 10
+)
+
+func (f *finder) run() {
+	text := f.text
+	blob := 0 // start of the run of base64 letters
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if !isBlob[c] {
+			if i-blob >= minBlob {
+				f.blob(blob, i)
+			}
+			blob = i + 1
+			if c == '@' || c == ']' {
+				f.pair(i)
+			}
+		}
+		if i+1 >= len(text) {
+			break
+		}
+		if may := announced[bucket(c, text[i+1])]; may != 0 {
+			i = max(i, f.look(i, may))
+			blob = min(blob, i)
+		}
+	}
+	if len(text)-blob >= minBlob {
+		f.blob(blob, len(text))
+	}
+	if f.dialogue {
+		f.readDialogue()
+	}
+}
+
+// look tries what two letters at i announce. It returns where to go on.
+func (f *finder) look(i int, may uint8) int {
+	text := f.text
+	if may&mayAuth != 0 && hasFoldPrefix(text[i:], "auth") {
+		f.auth(i)
+	}
+	if may&mayKey != 0 {
+		f.key(i)
+	}
+	if may&mayBearer != 0 && hasFoldPrefix(text[i:], "bearer ") {
+		f.bearer(i)
+	}
+	if may&mayCall != 0 {
+		f.call(i)
+	}
+	if may&mayPrompt != 0 && strings.HasPrefix(text[i:], "334") && (i == 0 || !isAlnum(text[i-1])) && (i+3 == len(text) || !isAlnum(text[i+3])) {
+		f.dialogue = true
+	}
+	if may&mayURL != 0 && strings.HasPrefix(text[i:], "://") {
+		f.url(i)
+	}
+	if may&mayFlag != 0 && (i == 0 || text[i-1] == ' ' || text[i-1] == '\t' || text[i-1] == '\n') {
+		f.flag(i)
+	}
+	if may&mayKeyFile != 0 && strings.HasPrefix(text[i:], "-----BEGIN ") {
+		return f.keyFile(i)
+	}
+	return i
+}
+
+func isAlnum(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || isDigit(c)
+}
+
+// blob looks into a run of base64: a SASL message with a password in it is
+// secret wherever it stands. A header's signature, a boundary or the line of a
+// body decodes to something else.
+func (f *finder) blob(start, end int) {
+	text := f.text
+	// "resp=AGFs…", "PLAIN=AGFs…": the run begins behind an equals sign that is
+	// no padding.
+	if i := strings.IndexByte(text[start:end], '='); i >= 0 && strings.TrimRight(text[start+i:end], "=") != "" {
+		start += i + 1 + leadingEquals(text[start+i+1:end])
+		if end-start >= minBlob {
+			f.blob(start, end)
+		}
+		return
+	}
+	if end-start > maxBlob {
+		return
+	}
+	if text[start] == 'e' && end < len(text) && text[end] == '.' && strings.HasPrefix(text[start:end], "eyJ") {
+		f.webToken(start, end)
+		return
+	}
+	// Without a NUL, a blank or a \x01 there is no secret in it; most runs end
+	// here.
+	raw, ok := decodeBase64(text[start:end])
+	if !ok || len(raw) < 4 {
+		return
+	}
+	if p := saslPassword(string(raw)); p != "" {
+		f.hide(start, end, text[start:end], p)
+	}
+}
+
+func leadingEquals(s string) int { return len(s) - len(strings.TrimLeft(s, "=")) }
+
+// webToken is a JSON Web Token (RFC 7519): three runs joined by dots.
+func (f *finder) webToken(start, end int) {
+	dots := 0
+	i := end
+	for i < len(f.text) && (isBlob[f.text[i]] || f.text[i] == '.') {
+		if f.text[i] == '.' {
+			dots++
+		}
+		i++
+	}
+	i = start + len(strings.TrimRight(f.text[start:i], "."))
+	if dots >= 2 && i-start >= 30 {
+		f.hide(start, i, f.text[start:i])
+	}
+}
+
+// bearer takes the token behind "Bearer " (RFC 6750).
+func (f *finder) bearer(i int) {
+	start := i + len("bearer ")
+	end := start
+	for end < len(f.text) && (isBlob[f.text[end]] || strings.IndexByte(".~", f.text[end]) >= 0) {
+		end++
+	}
+	s := f.text[start:end]
+	if len(s) >= 16 && hasDigit(s) || hasFoldPrefix(f.lineBefore(i), "authorization") {
+		f.hide(start, end, s)
+	}
+}
+
+// lineBefore is the line of i up to i, without leading blanks and quotes.
+func (f *finder) lineBefore(i int) string {
+	start := max(strings.LastIndexByte(f.text[max(0, i-256):i], '\n')+1+max(0, i-256), 0)
+	return strings.TrimLeft(f.text[start:i], " \t>|\"'")
+}
+
+func hasDigit(s string) bool { return strings.IndexAny(s, "0123456789") >= 0 }
+
+// url takes the password out of "scheme://user:password@host". An at sign, a
+// slash or a hash in the password is bad style and common.
+func (f *finder) url(i int) {
+	text := f.text
+	start := i + 3
+	end := start
+	at := -1
+	for end < len(text) && end-start < 512 {
+		c := text[end]
+		if c <= ' ' || c == '"' || c == '\'' || c == '<' || c == '>' || c == '`' {
+			break
+		}
+		if c == '@' && hostFollows(text[end+1:]) {
+			at = end
+		}
+		end++
+	}
+	if at < 0 {
+		return
+	}
+	colon := strings.IndexByte(text[start:at], ':')
+	if colon < 0 {
+		return
+	}
+	colon += start
+	if slash := strings.IndexAny(text[start:colon], "/?#"); slash >= 0 {
+		return // "https://host/path:a@b" has no user
+	}
+	if rest, _, ok := strings.Cut(text[colon+1:at], "/"); ok && allDigits(rest) {
+		return // "https://host:8080/a@b"
+	}
+	f.value(colon+1, at)
+}
+
+// pair hides the password of a table of logins: "[host]:587 user:password" (the
+// sasl_passwd of Postfix), "host user@domain:password", Exim's
+// "host:user@domain:password".
+func (f *finder) pair(i int) {
+	text := f.text
+	var start int
+	if text[i] == ']' {
+		start = i + 1
+		if start < len(text) && text[start] == ':' {
+			for start++; start < len(text) && isDigit(text[start]); start++ {
+			}
+		}
+		next := skipBlanks(text, start)
+		if next == start {
+			return
+		}
+		for start = next; start < len(text) && text[start] > ' ' && text[start] != ':'; start++ {
+			if text[start] == '@' {
+				return // it has its own turn
+			}
+		}
+		if start == next || start >= len(text) || text[start] != ':' || text[next] == '<' || text[next] == '[' {
+			return
+		}
+	} else {
+		if strings.HasSuffix(text[max(0, i-4):i], "git") {
+			return // git@host:owner/project
+		}
+		start = i + 1
+		for start < len(text) && (isAlnum(text[start]) || text[start] == '.' || text[start] == '-') {
+			start++
+		}
+		if start == i+1 || start >= len(text) || text[start] != ':' {
+			return
+		}
+	}
+	s, e, _ := f.word(start+1, false)
+	value := text[s:e]
+	if value == "" || value[0] == '/' || value[0] == '~' || isMailbox(value) || !looksRandom(value) {
+		return
+	}
+	f.value(s, e)
+}
+
+func hostFollows(s string) bool {
+	n := 0
+	for n < len(s) && (isAlnum(s[n]) || s[n] == '.' || s[n] == '-' || s[n] == '[' || s[n] == ':' || s[n] == ']') {
+		n++
+	}
+	if n == 0 {
+		return false
+	}
+	if n == len(s) {
+		return true
+	}
+	c := s[n]
+	return c <= ' ' || strings.IndexByte("/?#\"'<>`,;)&\\|", c) >= 0
+}
+
+func allDigits(s string) bool {
+	for i := range len(s) {
+		if !isDigit(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// keyFile hides the lines of a private key (RFC 7468 §10) and returns where it
+// ends.
+func (f *finder) keyFile(i int) int {
+	text := f.text
+	head := text[i:lineEnd(text, i)]
+	n := strings.Index(head[11:], "-----")
+	if n < 0 || n > 64 || !strings.Contains(head[:11+n], "PRIVATE KEY") {
+		return i
+	}
+	start := i + 11 + n + 5
+	end := strings.Index(text[start:min(len(text), start+maxBlob)], "-----END ")
+	if end < 0 {
+		// Cut off: as long as it looks like the inside of a key.
+		end = 0
+		for start+end < len(text) {
+			c := text[start+end]
+			if !isBlob[c] && c != '\n' && c != '\r' && c != '>' && c != ' ' && c != '\\' {
+				break
+			}
+			end++
+		}
+	}
+	f.keyLines(start, start+end)
+	return start + end
+}
+
+// keyLines hides each line between start and end that is more than line ends,
+// written or escaped.
+func (f *finder) keyLines(start, end int) {
+	text := f.text
+	for start < end {
+		e := min(lineEnd(text, start), end)
+		s := start + len(text[start:e]) - len(strings.TrimLeft(text[start:e], " \t>|"))
+		for strings.HasPrefix(text[s:e], `\n`) || strings.HasPrefix(text[s:e], `\r`) {
+			s += 2
+		}
+		t := e
+		for t-s >= 2 && (strings.HasSuffix(text[s:t], `\n`) || strings.HasSuffix(text[s:t], `\r`)) {
+			t -= 2
+		}
+		f.hide(s, s+len(strings.TrimRight(text[s:t], " \t")))
+		start = max(nextLine(text, e), start+1)
+	}
+}

@@ -1,0 +1,700 @@
+package transcript
+
+import "strings"
+
+// keyCores are the words that make a key's value a secret, with the letters
+// that must not follow: "passport" and "tokenizer" are other words.
+var keyCores = [...]struct {
+	core string
+	weak bool // needs an equals sign or a colon and a value that looks random
+}{
+	{core: "password"}, {core: "passwd"}, {core: "passwort"}, {core: "passphrase"}, {core: "passcode"},
+	{core: "pass"}, {core: "pwd"}, {core: "pw"}, {core: "passe"},
+	{core: "kennwort"}, {core: "wachtwoord"}, {core: "contrase\u00f1a"}, {core: "contrasena"}, {core: "senha"}, {core: "l\u00f6senord"},
+	{core: "secret"}, {core: "apikey", weak: true}, {core: "api_key", weak: true}, {core: "api-key", weak: true},
+	{core: "access_token", weak: true}, {core: "accesskey", weak: true}, {core: "access_key", weak: true}, {core: "token", weak: true},
+	{core: "cookie", weak: true},
+}
+
+// keysBy are the cores by their first two letters. Made once, never changed.
+var keysBy = func() (t [1024][]uint8) {
+	for n, k := range keyCores {
+		b := bucket(k.core[0], k.core[1])
+		t[b] = append(t[b], uint8(n))
+	}
+	return t
+}()
+
+// keyNot are the endings behind the core that make the value something else: a
+// file, a command, a rule about passwords.
+var keyNot = [...]string{
+	"maps", "_maps", "_map", "file", "_file", "-file", "path", "_path", "eval", "-eval", "command", "-command", "_command", "cmd", "-cmd", "policy", "-policy", "_policy",
+	"reset", "-reset", "_reset", "age", "-age", "hash", "-hash", "_hash", "salt", "manager", "-manager", "expir", "-expir", "_expir", "change", "-change", "_change",
+	"length", "-length", "_length", "field", "hint", "-hint", "prompt", "-prompt", "stdin", "-stdin", "less", "_env", "-env", "type", "_type", "-type", "sync", "-sync",
+	"endpoint", "_endpoint", "url", "_url", "-url", "uri", "_uri", "-uri", "name", "_name", "-name", "format", "_format", "-format", "method", "-method", "_method", "-protected", "protected",
+}
+
+func isKeyByte(c byte) bool { return isAlnum(c) || c == '_' || c == '-' || c == '.' || c >= 0x80 }
+
+// key looks whether a key word begins at i and hides its value.
+func (f *finder) key(i int) {
+	text := f.text
+	var core string
+	weak := false
+	for _, n := range keysBy[bucket(text[i], text[i+1])] {
+		if k := &keyCores[n]; len(k.core) > len(core) && hasFoldPrefix(text[i:], k.core) {
+			core, weak = k.core, k.weak
+		}
+	}
+	if core == "" {
+		return
+	}
+	end := i + len(core)
+	start := i
+	for start > 0 && i-start < 64 && isKeyByte(text[start-1]) {
+		start--
+	}
+	// "compass", "bypass", "surpassed": the letters before run on.
+	if head := text[start:i]; head != "" && !keyHead(head, text[i]) {
+		return
+	}
+	tail := end
+	for tail < len(text) && tail-end < 64 && isKeyByte(text[tail]) {
+		tail++
+	}
+	for tail > end && (text[tail-1] == '.' || text[tail-1] == '-') {
+		tail--
+	}
+	if !keyTail(core, text[end:tail], end > 0 && text[end-1] >= 'A' && text[end-1] <= 'Z') {
+		return
+	}
+	k := keyPlace{start: start, end: tail, core: core, weak: weak}
+	if start > 0 {
+		k.before = text[start-1]
+	}
+	f.keyValue(k)
+}
+
+// keyHead says whether the letters before the core are a part of a key
+// ("smtp_", "mailbox.", "userP…"), not of another word.
+func keyHead(head string, first byte) bool {
+	last := head[len(head)-1]
+	if !isAlnum(last) || last >= 'A' && last <= 'Z' && first >= 'a' || isDigit(last) {
+		return true
+	}
+	if last >= 'a' && first >= 'A' && first <= 'Z' {
+		return true // smtpPassword
+	}
+	h := strings.ToLower(head)
+	if i := strings.LastIndexAny(h, "._-"); i >= 0 {
+		h = h[i+1:]
+	}
+	for _, p := range [...]string{"smtp", "mail", "email", "user", "auth", "relay", "sasl", "login", "my", "db", "imap", "pop", "pop3", "ssh", "proxy", "client", "server", "admin", "root", "account", "acct", "app", "bind", "default"} {
+		if h == p {
+			return true
+		}
+	}
+	return false
+}
+
+// keyTail says whether the letters behind the core leave the key a key.
+func keyTail(core, tail string, upper bool) bool {
+	if tail == "" {
+		return true
+	}
+	t := strings.ToLower(tail)
+	for _, n := range keyNot {
+		if strings.HasPrefix(t, n) {
+			return false
+		}
+	}
+	c := tail[0]
+	switch {
+	case isDigit(c) || c == '_' || c == '.' || c == '-':
+		return core != "pw" || c != '.'
+	case c >= 'A' && c <= 'Z' && !upper:
+		return true // passwordSmtp
+	}
+	for _, p := range [...]string{"text", "string", "value", "plain", "smtp", "mail"} {
+		if strings.HasPrefix(t, p) {
+			return true
+		}
+	}
+	return false
+}
+
+type keyPlace struct {
+	start, end int    // of the whole key
+	core       string // lower case
+	before     byte   // the byte before the key; 0 at the start
+	weak       bool
+}
+
+func (f *finder) keyValue(k keyPlace) {
+	text := f.text
+	if k.before == '=' {
+		return // "spf=pass": the key is somebody's value
+	}
+	i := k.end
+	quoted := false // the key stands in quotes
+	switch k.before {
+	case '"', '\'', '`':
+		if i < len(text) && text[i] == '\\' {
+			i++ // \"password\" inside a JSON string
+		}
+		if i < len(text) && text[i] == k.before {
+			quoted = true
+			i++
+		} else if i == k.end+1 {
+			i--
+		}
+		if quoted && i < len(text) && text[i] == ']' {
+			i++ // config['password']
+		}
+	case '<', '/':
+		if k.before == '<' && i < len(text) && text[i] == '>' {
+			f.xmlValue(i + 1)
+			return
+		}
+		if k.before == '/' {
+			return
+		}
+	}
+	i = skipBlanks(text, i)
+	if i >= len(text) {
+		return
+	}
+	rest := text[i:]
+	query := k.before == '?' || k.before == '&'
+	switch {
+	case quoted && hasFoldPrefix(rest, "value="): // <add key="SmtpPassword" value="…"/>
+		f.keyWord(k, skipBlanks(text, i+6), false)
+	case strings.HasPrefix(rest, "=>"), strings.HasPrefix(rest, ":="):
+		f.keyWord(k, skipBlanks(text, i+2), false)
+	case strings.HasPrefix(rest, "=="):
+		// a comparison
+	case rest[0] == '=':
+		if k.core == "pwd" && k.end-k.start <= 6 && i+1 < len(text) && (text[i+1] == '/' || i+2 < len(text) && text[i+2] == ':') {
+			return // PWD=/home/…: the working directory
+		}
+		f.keyWord(k, skipBlanks(text, i+1), query)
+	case rest[0] == ':' && !strings.HasPrefix(rest, "://") && !strings.HasPrefix(rest, "::"):
+		f.labelled(k, i+1, quoted)
+	case rest[0] == ',' && quoted: // define('SMTP_PASS', 'x')
+		if j := skipBlanks(text, i+1); j < len(text) && (text[j] == '"' || text[j] == '\'') {
+			f.keyWord(k, j, false)
+		}
+	case quoted || k.weak:
+		f.valueBelow(k, i)
+	default:
+		f.spoken(k, i)
+	}
+}
+
+func skipBlanks(text string, i int) int {
+	for i < len(text) && (text[i] == ' ' || text[i] == '\t') {
+		i++
+	}
+	return i
+}
+
+// startsLine reports whether only blanks, quotes of mail and list marks stand
+// before i on its line, or "export", "set", "ENV".
+func (f *finder) startsLine(i int) bool {
+	head := f.lineHead(i)
+	switch strings.ToLower(strings.Trim(head, " \t>|-*\"'")) {
+	case "", "export", "set", "env", "setx":
+		return true
+	}
+	return false
+}
+
+// lineHead is what stands before i on its line, 200 bytes at most.
+func (f *finder) lineHead(i int) string {
+	start := i
+	for start > 0 && i-start < 200 && f.text[start-1] != '\n' && f.text[start-1] != '\r' {
+		start--
+	}
+	return f.text[start:i]
+}
+
+// xmlValue hides the text of an element, up to the next tag.
+func (f *finder) xmlValue(i int) {
+	text := f.text
+	if strings.HasPrefix(text[i:], "<![CDATA[") {
+		i += 9
+		if n := strings.Index(text[i:min(len(text), i+1024)], "]]>"); n > 0 {
+			f.value(i, i+n)
+		}
+		return
+	}
+	if n := strings.IndexByte(text[i:min(len(text), i+1024)], '<'); n > 0 {
+		f.value(i, i+n)
+	}
+}
+
+// keyWord hides the value at i: in quotes, or one word.
+func (f *finder) keyWord(k keyPlace, i int, query bool) {
+	start, end, _ := f.word(i, query)
+	if k.weak && !looksRandom(f.text[start:end]) {
+		return
+	}
+	if nested := f.text[start:end]; hasFoldPrefix(nested, "convertto-securestring") {
+		return // its argument is hidden where it stands
+	}
+	f.value(start, end)
+}
+
+// word is the value at i: what stands in quotes, else one word.
+func (f *finder) word(i int, query bool) (start, end int, quoted bool) {
+	text := f.text
+	// Prefixes of string literals: b'…', $'…', @"…", r"…".
+	if i+1 < len(text) && strings.IndexByte("bBrRuU$@", text[i]) >= 0 && (text[i+1] == '\'' || text[i+1] == '"') {
+		i++
+	}
+	if i >= len(text) {
+		return i, i, false
+	}
+	if text[i] == '\\' && i+1 < len(text) && text[i+1] == '"' {
+		start = i + 2
+		if n := strings.Index(text[start:lineEnd(text, start)], `\"`); n >= 0 {
+			return start, start + n, true
+		}
+	}
+	if q := text[i]; q == '"' || q == '\'' || q == '`' {
+		start = i + 1
+		limit := lineEnd(text, start)
+		for end = start; end < limit; end++ {
+			if text[end] == '\\' {
+				end++
+				continue
+			}
+			if text[end] == q {
+				return start, end, true
+			}
+		}
+		return start, min(end, limit), true // the closing quote was cut off
+	}
+	start, end = i, i
+	for end < len(text) && text[end] > ' ' {
+		c := text[end]
+		if query && (c == '&' || c == '#') {
+			break
+		}
+		if c == '<' && end+1 < len(text) && (text[end+1] == '/' || strings.HasPrefix(text[end:], "<br")) {
+			break
+		}
+		if (c == ',' || c == ';') && (end+1 == len(text) || text[end+1] <= ' ' || isKeyAhead(text[end+1:])) {
+			break
+		}
+		if c == '\\' && end+1 < len(text) && (text[end+1] == 'n' || text[end+1] == 'r') && endsEscaped(text[end:]) {
+			break
+		}
+		end++
+	}
+	// What closes around the value is not of it.
+	for end > start {
+		c := text[end-1]
+		if c == ')' && strings.IndexByte(text[start:end], '(') < 0 || c == '}' && strings.IndexByte(text[start:end], '{') < 0 ||
+			c == '"' || c == '\'' || c == ']' && strings.IndexByte(text[start:end], '[') < 0 {
+			end--
+			continue
+		}
+		break
+	}
+	return start, end, false
+}
+
+// endsEscaped reports whether an escaped line end in a literal is its end.
+func endsEscaped(s string) bool {
+	s = strings.TrimPrefix(s, `\r`)
+	s = strings.TrimPrefix(s, `\n`)
+	return s == "" || s[0] == '\'' || s[0] == '"' || s[0] <= ' '
+}
+
+// isKeyAhead reports whether "Server=…" follows: a connection string goes on.
+func isKeyAhead(s string) bool {
+	n := 0
+	for n < len(s) && n < 32 && (isAlnum(s[n]) || s[n] == '_' || s[n] == ' ') {
+		n++
+	}
+	return n > 0 && n < len(s) && s[n] == '='
+}
+
+// labelled is "Password: value", as in YAML, JSON, a form or a letter.
+func (f *finder) labelled(k keyPlace, i int, quotedKey bool) {
+	text := f.text
+	j := skipBlanks(text, i)
+	if j >= len(text) || text[j] == '\n' || text[j] == '\r' {
+		f.nextLineValue(k, j)
+		return
+	}
+	start, end, quoted := f.word(j, false)
+	switch {
+	case quoted || quotedKey:
+		if k.weak && !looksRandom(text[start:end]) {
+			return
+		}
+		f.value(start, end)
+		return
+	case k.weak:
+		if looksRandom(text[start:end]) {
+			f.value(start, end)
+		}
+		return
+	}
+	if k.core == "pass" && !f.startsLine(k.start) && !hasFoldPrefix(text[k.start:], "smtp") && k.end-k.start == 4 && !f.flowMap(k.start) {
+		return // "DKIM pass: …"
+	}
+	if _, _, ok := cutCode(strings.TrimLeft(f.lineHead(k.start), " \t>|<-~*=")); ok {
+		return // a server speaks about passwords
+	}
+	// A label at the start of its line owns the rest of the line, if that is a
+	// passphrase and not a sentence.
+	if f.startsLine(k.start) {
+		line := strings.TrimRight(text[j:lineEnd(text, j)], " \t,")
+		if c := strings.Index(line, " #"); c > 0 {
+			line = strings.TrimRight(line[:c], " \t")
+		}
+		if n := len(strings.Fields(line)); n > 1 && n <= 6 && !isStopWord(text[start:end]) && !strings.HasSuffix(line, ".") && strings.IndexByte(line, '=') < 0 {
+			f.value(j, j+len(line))
+			return
+		}
+	}
+	f.value(start, trimSentence(text, start, end))
+}
+
+// flowMap reports whether the key stands in "{ user: 'x', pass: 'y' }".
+func (f *finder) flowMap(i int) bool {
+	head := f.lineHead(i)
+	return strings.IndexByte(head, '{') >= 0 || strings.HasSuffix(strings.TrimRight(head, " \t"), ",")
+}
+
+// nextLineValue is a label alone on its line, with the value below it. Only a
+// value that looks like one is taken.
+func (f *finder) nextLineValue(k keyPlace, i int) {
+	if i >= len(f.text) || k.weak || !f.startsLine(k.start) {
+		return
+	}
+	start := nextLine(f.text, i)
+	end := lineEnd(f.text, start)
+	s := strings.TrimSpace(strings.TrimLeft(f.text[start:end], "> "))
+	if len(s) < 6 || strings.IndexAny(s, " \t") >= 0 || !looksRandom(s) || Verb(s) != "" || strings.HasSuffix(s, ":") {
+		return
+	}
+	at := start + strings.Index(f.text[start:end], s)
+	f.value(at, at+len(s))
+}
+
+// valueBelow is "- name: SMTP_PASSWORD" with "value: x" on the next line, as in
+// the settings of containers.
+func (f *finder) valueBelow(k keyPlace, i int) {
+	text := f.text
+	if i < len(text) && text[i] != '\n' && text[i] != '\r' {
+		return
+	}
+	head := strings.ToLower(strings.Trim(f.lineHead(k.start), " \t-\"'"))
+	if head != "name:" && head != "key:" {
+		return
+	}
+	start := skipBlanks(text, nextLine(text, i))
+	if hasFoldPrefix(text[start:], "value:") {
+		s, e, _ := f.word(skipBlanks(text, start+6), false)
+		f.value(s, e)
+	}
+}
+
+// spoken is a key with a value behind nothing but blanks or a verb: a command
+// line, a line of netrc or msmtprc, a sentence.
+func (f *finder) spoken(k keyPlace, i int) {
+	text := f.text
+	if text[i] == '\n' || text[i] == '\r' {
+		f.valueBelow(k, i)
+		return
+	}
+	if text[k.end] != ' ' && text[k.end] != '\t' {
+		return
+	}
+	if text[k.start] == '-' { // --password x, -Password x
+		if text[i] != '-' || i+1 < len(text) && text[i+1] != '-' && !isAlnum(text[i+1]) {
+			s, e, _ := f.word(i, false)
+			f.value(s, e)
+		}
+		return
+	}
+	if k.core == "pw" {
+		return
+	}
+	line := text[i:lineEnd(text, i)]
+	fields := strings.Fields(line)
+	if len(fields) == 0 {
+		return
+	}
+	head := strings.ToLower(strings.TrimRight(f.lineHead(k.start), " \t"))
+	switch {
+	case f.startsLine(k.start) && len(fields) == 1 && k.core != "pass" && k.core != "secret":
+		// msmtprc: the line is a key and a value.
+	case len(fields) > 1 && isVerbToBe(fields[0]):
+		i += strings.Index(line, fields[0]) + len(fields[0])
+		i = skipBlanks(text, i)
+		for _, w := range [...]string{"now ", "still ", "set to ", "also "} {
+			if hasFoldPrefix(text[i:], w) {
+				i = skipBlanks(text, i+len(w))
+			}
+		}
+	case isNetrc(head):
+	case strings.HasSuffix(head, " with") || strings.HasSuffix(head, " using") || strings.HasSuffix(head, " mit") || strings.HasSuffix(head, "identified by"):
+		s, e, q := f.word(i, false)
+		e = trimSentence(text, s, e)
+		if q || looksRandom(text[s:e]) {
+			f.value(s, e)
+		}
+		return
+	default:
+		if text[i] == '"' || text[i] == '\'' { // the password "x" does not work
+			s, e, _ := f.word(i, false)
+			f.value(s, e)
+		}
+		return
+	}
+	s, e, _ := f.word(i, false)
+	f.value(s, trimSentence(text, s, e))
+}
+
+func isVerbToBe(s string) bool {
+	for _, v := range [...]string{"is", "was", "ist", "est", "es", "war", "lautet", "\u00e8"} {
+		if strings.EqualFold(s, v) {
+			return true
+		}
+	}
+	return false
+}
+
+// isNetrc reports whether what stands before the key is "machine h login u" or
+// fetchmail's "user u".
+func isNetrc(head string) bool {
+	f := strings.Fields(head)
+	if len(f) < 2 {
+		return false
+	}
+	switch f[len(f)-2] {
+	case "login", "user", "username", "account":
+		return true
+	}
+	return false
+}
+
+// trimSentence takes the full stop or comma that ends a sentence off a value.
+func trimSentence(text string, start, end int) int {
+	if end > start+1 && (end == len(text) || text[end] <= ' ') {
+		if c := text[end-1]; c == '.' || c == ',' || c == ';' || c == '?' {
+			return end - 1
+		}
+	}
+	return end
+}
+
+// value hides text[start:end], unless it only stands where a secret would.
+func (f *finder) value(start, end int) {
+	for start < end && (f.text[start] == ' ' || f.text[start] == '\t') {
+		start++
+	}
+	for start < end && (f.text[end-1] == ' ' || f.text[end-1] == '\t') {
+		end--
+	}
+	s := f.text[start:end]
+	if s == "" || isStopWord(s) || isPlaceholder(s) {
+		return
+	}
+	if isMailbox(s) {
+		f.hide(start, end)
+		return
+	}
+	f.hide(start, end, s)
+}
+
+// stopWords are what people and programs write about passwords.
+var stopWords = func() map[string]bool {
+	m := map[string]bool{}
+	for _, w := range strings.Fields(`
+		a accepted again already also an and any are at authentication auth be been being blank but by can cannot case changed check command configured correct
+		could default denied did different disabled does empty enabled encrypted error expired fail failed failure false fehlt file fine for format found from
+		gone good had has hash have here hidden if ignored in incorrect invalid is it its known leaked left length login masked me missing must n/a name needed neither never new
+		nil no none not null of off ok okay old on only or out plain plaintext please prompt protected question redacted refused rejected removed required reset
+		revoked right rotated same saved see sent set should shown stored successful suppressed than that the there this to too true try type undefined
+		unchanged unknown unset update used user valid via was weak were what when which will with without works working wrong yes you your
+		attribute parameter option policy rule field string value variable accept auth-failed based could long short ready
+		falsch richtig und oder nicht ist incorrecta incorrecto incorrect\u00e9 erron\u00e9 abgelaufen ung\u00fcltig sample example
+		<hidden> <redacted> [hidden] [redacted] (hidden) (redacted) (none) (empty) (unset) (set)`) {
+		m[w] = true
+	}
+	return m
+}()
+
+func isStopWord(s string) bool {
+	s = strings.ToLower(strings.Trim(s, ".,;:!?()\"'"))
+	return s == "" || stopWords[s]
+}
+
+// isPlaceholder reports whether a value is a mask, a reference to a variable or
+// a form to be filled in.
+func isPlaceholder(s string) bool {
+	if isToken(s) || strings.Contains(s, "[secret-") {
+		return true
+	}
+	same := true
+	for i := range len(s) {
+		if s[i] != s[0] {
+			same = false
+			break
+		}
+	}
+	if same && strings.IndexByte("*xX.-_#?", s[0]) >= 0 {
+		return true
+	}
+	if strings.Trim(s, "\u2022\u25cf*") == "" {
+		return true
+	}
+	switch {
+	case strings.HasPrefix(s, "${"), strings.HasPrefix(s, "$("), strings.HasPrefix(s, "{{"), strings.HasPrefix(s, "%("), strings.HasPrefix(s, "$env:"),
+		strings.HasPrefix(s, "/* "), strings.HasPrefix(s, "&lt;"), strings.HasPrefix(s, "$_"), s == "%s", s == "%v", s == "%q":
+		return true
+	case s[0] == '<' && (s[len(s)-1] == '>' || isWordsOnly(s[1:])):
+		return isWordsOnly(strings.Trim(s, "<>"))
+	case s[0] == '%' && len(s) > 2 && s[len(s)-1] == '%':
+		return isWordsOnly(s[1 : len(s)-1])
+	case s[0] == '[' && s[len(s)-1] == ']':
+		return isWordsOnly(s[1 : len(s)-1])
+	}
+	for _, p := range [...]string{
+		"os.environ", "os.getenv", "getenv(", "process.env", "env(", "environ[", "getpass", "input(", "read-host", "get-credential", "get-secret", "system.getenv",
+		"your_password", "your-password", "yourpassword", "changeme_here", "!secret", "!vault", "valuefrom", "secretkeyref", "config(", "settings.", "self.", "secrets.",
+	} {
+		if hasFoldPrefix(s, p) {
+			return true
+		}
+	}
+	return false
+}
+
+func isWordsOnly(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == ' ' || c == '_' || c == '-') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// looksRandom reports whether a word looks made, not spoken: it has a digit or
+// a sign in it, or letters of both cases in a mix.
+func looksRandom(s string) bool {
+	if len(s) < 6 {
+		return false
+	}
+	upper, low, other := 0, 0, 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'A' && c <= 'Z':
+			if i > 0 {
+				upper++
+			}
+		case c >= 'a' && c <= 'z':
+			low++
+		case c != '.' && c != ',' && c != ':' && c != '\'' && c != '-' && c < 0x80:
+			other++
+		}
+	}
+	return other > 0 && other < len(s) || upper > 0 && low > 0
+}
+
+// call hides the password in a function call whose arguments have no names.
+func (f *finder) call(i int) {
+	text := f.text
+	for _, c := range [...]struct {
+		name string
+		arg  int // which argument is the password, counted from 0
+	}{
+		{"login(", 1}, {"networkcredential(", 1}, {"plainauth(", 2}, {"convertto-securestring", 0}, {"newcredential(", 1},
+		{"passwordauthentication(", 1}, {"logincredentials(", 1}, {"login_user(", 1},
+	} {
+		if !hasFoldPrefix(text[i:], c.name) {
+			continue
+		}
+		j := i + len(c.name)
+		limit := min(lineEnd(text, j), j+1024)
+		for n := 0; j < limit; n++ {
+			j = skipBlanks(text, j)
+			if c.name[len(c.name)-1] != '(' {
+				for _, p := range [...]string{"-string ", "-asplaintext ", "-force "} {
+					if hasFoldPrefix(text[j:], p) {
+						j = skipBlanks(text, j+len(p))
+					}
+				}
+			}
+			if j >= limit {
+				return
+			}
+			start, end, quoted := f.word(j, false)
+			if !quoted {
+				if k := strings.IndexAny(text[j:limit], ",)"); k >= 0 {
+					end = j + k
+				} else {
+					end = limit
+				}
+			}
+			if n == c.arg {
+				if quoted {
+					f.value(start, end)
+				}
+				return
+			}
+			k := strings.IndexByte(text[min(end, limit):limit], ',')
+			if k < 0 {
+				return
+			}
+			j = end + k + 1
+		}
+	}
+}
+
+// flag hides what stands behind the short options of mail clients: curl's
+// "-u user:password", swaks's "-ap x", sendEmail's "-xp x", blat's "-pw x".
+func (f *finder) flag(i int) {
+	text := f.text
+	end := i
+	for end < len(text) && text[end] > ' ' && text[end] != '=' && end-i < 32 {
+		end++
+	}
+	if end >= len(text) || text[end] != ' ' && text[end] != '=' {
+		return
+	}
+	pair, single := false, false
+	switch name := text[i:end]; name {
+	case "-u", "-U", "--user", "--proxy-user", "--login":
+		pair = true
+	case "-ap", "-xp", "-pw", "--oauth2-bearer", "--pass", "-pass":
+		single = true
+	default:
+		return
+	}
+	j := skipBlanks(text, end+1)
+	if j >= len(text) || text[j] == '\n' || text[j] == '\r' {
+		return
+	}
+	start, stop, _ := f.word(j, false)
+	if start >= stop {
+		return
+	}
+	if single {
+		if text[start] != '-' {
+			f.value(start, stop)
+		}
+		return
+	}
+	if pair {
+		if c := strings.IndexByte(text[start:stop], ':'); c > 0 && !allDigits(text[start+c+1:stop]) || c > 0 && stop-start-c > 6 {
+			f.value(start+c+1, stop)
+		}
+	}
+}
