@@ -316,7 +316,7 @@ func fitting(list []ending, q *question) []*ending {
 // force simulates the scene with the client of a probe: the port it chose,
 // STARTTLS, and AUTH if it was tried.
 func (s *scene) force(q *question) []ending {
-	k := force{port: q.port, auth: q.tried == transcript.Yes || q.loggedIn == transcript.Yes}
+	k := force{port: q.port, auth: q.tried == transcript.Yes || q.loggedIn == transcript.Yes || q.stage == transcript.StageAuth}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e, ok := s.forced[k]; ok {

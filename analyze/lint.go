@@ -61,3 +61,20 @@ func WithCauses(fsys fs.FS) (*Explainer, []causes.Problem) {
 	x, more := NewExplainer(docs)
 	return x, append(problems, more...)
 }
+
+// Replies are the refusals that the relay itself gives in a cause's scenarios,
+// as it says them, in the order of the road.
+func Replies(d causes.Doc) []string {
+	x, _ := NewExplainer([]causes.Doc{d})
+	var out []string
+	for _, c := range x.causes {
+		for _, s := range c.scenes {
+			for i := range s.endings {
+				if t := s.endings[i].text; t != "" && !slices.Contains(out, t) {
+					out = append(out, t)
+				}
+			}
+		}
+	}
+	return out
+}

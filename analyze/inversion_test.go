@@ -1,0 +1,293 @@
+package analyze
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+)
+
+var updateInversion = flag.Bool("update-inversion", false, "write testdata/inversion.txt again")
+
+var customer = Facts{OurDomains: []string{"customer.example", "second.example"}}
+
+// oracle answers every test of a diagnosis as the true world would, and returns
+// what is left.
+func oracle(t *testing.T, d *Diagnosis, truth *scene) (tests []string) {
+	t.Helper()
+	for {
+		next, ok := d.Next()
+		if !ok {
+			return tests
+		}
+		ct, err := find(next.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := len(d.sets)
+		if err := d.Answer(next.ID, d.show(ct, truth)[0]); err != nil {
+			t.Errorf("the true answer to %s is refused: %v", next.ID, err)
+			return tests
+		}
+		if len(d.sets) > before {
+			t.Errorf("%s made the set larger", next.ID)
+		}
+		tests = append(tests, next.ID)
+		if len(tests) > len(catalogue) {
+			t.Fatal("the diagnosis does not end")
+		}
+	}
+}
+
+// TestInversionOfSingleFaults goes through every single fault: every world of
+// every cause, every ending, as a dialogue and as a bare report. The truth must
+// be in the answer and stay in it through the tests; the golden file keeps how
+// large the answers are before and after.
+func TestInversionOfSingleFaults(t *testing.T) {
+	var b strings.Builder
+	fmt.Fprintln(&b, "# Every single fault: observations, mean and largest number of causes that fit, the same after")
+	fmt.Fprintln(&b, "# the proposed tests, mean number of tests, and the causes that no test of the catalogue splits from it.")
+	total, before, after, tests := 0, 0, 0, 0
+	for _, c := range sortedSuspects() {
+		n, sum, most, left, mostLeft, used := 0, 0, 0, 0, 0, 0
+		stuck := map[string]bool{}
+		for _, s := range c.scenes {
+			for k := range s.endings {
+				e := &s.endings[k]
+				if e.success && !s.succeeds() {
+					continue
+				}
+				for _, o := range []Observation{seen(e, s.world), reported(e, s.world)} {
+					if !shown(e, &o) {
+						continue
+					}
+					obs := []Observation{o}
+					d := NewDiagnosis(obs, customer)
+					if !slices.Contains(d.names(), c.doc.ID) {
+						t.Errorf("%s: not among %v", c.doc.ID, d.names())
+						continue
+					}
+					n++
+					sum += len(d.sets)
+					most = max(most, len(d.sets))
+					used += len(oracle(t, d, s))
+					left += len(d.sets)
+					mostLeft = max(mostLeft, len(d.sets))
+					if !slices.Contains(d.names(), c.doc.ID) {
+						t.Errorf("%s: lost on the way, left are %v", c.doc.ID, d.names())
+					}
+					for _, id := range d.names() {
+						if id != c.doc.ID {
+							stuck[id] = true
+						}
+					}
+				}
+			}
+		}
+		total, before, after, tests = total+n, before+sum, after+left, tests+used
+		fmt.Fprintf(&b, "%-30s %4d  fit %5.2f max %2d  left %4.2f max %d  tests %4.2f  %s\n",
+			c.doc.ID, n, mean(sum, n), most, mean(left, n), mostLeft, mean(used, n), strings.Join(slices.Sorted(maps.Keys(stuck)), " "))
+	}
+	fmt.Fprintf(&b, "%-30s %4d  fit %5.2f         left %4.2f        tests %4.2f\n", "all", total, mean(before, total), mean(after, total), mean(tests, total))
+	inversionGolden(t, "inversion-singles.txt", b.String())
+}
+
+func (d *Diagnosis) names() []string {
+	var out []string
+	for i := range d.sets {
+		out = append(out, d.sets[i].name())
+	}
+	return out
+}
+
+func mean(sum, n int) float64 {
+	if n == 0 {
+		return 0
+	}
+	return float64(sum) / float64(n)
+}
+
+func sortedSuspects() []*suspect {
+	list := slices.Clone(builtinExplainer().causes)
+	slices.SortFunc(list, func(a, b *suspect) int { return strings.Compare(a.doc.ID, b.doc.ID) })
+	return list
+}
+
+// shown reports whether a text of that kind can show the ending.
+func shown(e *ending, o *Observation) bool {
+	bare := o.AuthTried == transcript.Unknown
+	switch {
+	case e.dialogue == sessionOnly && bare, e.dialogue == reportOnly && !bare:
+		return false
+	case bare && e.masked == transcript.Yes && e.stage != transcript.StageTLS:
+		return false // a report that says nothing of the masks
+	case bare && e.fault == transcript.FaultNone && e.code == 0 && e.place == placeRelay:
+		return false // a client that stopped by itself is in no report
+	}
+	return true
+}
+
+// TestInversionOfPairs goes through every pair of faults on every base: as one
+// dialogue, as a bare report, and as a report beside a probe of both ports.
+// What is seen is seen of both at once, so one of them often hides the other:
+// then the explanation is the one that shows. The golden file counts how the
+// answers relate to the truth: the pair itself, one of the two, or a single
+// other cause that predicts exactly the same and is simpler. No answer at all is
+// a fault of the inversion.
+func TestInversionOfPairs(t *testing.T) {
+	x := builtinExplainer()
+	list := sortedSuspects()
+	count := map[string]int{}
+	worlds := 0
+	look := func(kind string, s *scene, a, c string, obs ...Observation) {
+		word := relation(Explain(obs, customer), a, c, obs)
+		if word == "nothing" && !s.shownByOne(obs) {
+			word = "nothing, since neither shows it alone"
+		}
+		count[kind+": "+word]++
+		if word == "nothing" {
+			t.Errorf("%s and %s on %s, %s: %s %s %q is explained by nothing", a, c, s.base.name, kind, obs[0].Stage, obs[0].Fault, obs[0].Reply.Lines)
+		}
+	}
+	for i, a := range list {
+		for _, c := range list[i+1:] {
+			for b := range bases {
+				sa, sc := a.on(&bases[b]), c.on(&bases[b])
+				if sa == nil || sc == nil {
+					continue
+				}
+				for _, s := range x.merged(sa, sc) {
+					worlds++
+					probes := []Observation{probed(s, 25, false), probed(s, 587, true)}
+					asked := map[question]bool{}
+					for k := range s.endings {
+						e := &s.endings[k]
+						full, bare := seen(e, s.world), reported(e, s.world)
+						if q := newQuestion(&full, &customer); shown(e, &full) && !asked[q] {
+							asked[q] = true
+							look("one dialogue", s, a.doc.ID, c.doc.ID, full)
+						}
+						if q := newQuestion(&bare, &customer); shown(e, &bare) && !asked[q] {
+							asked[q] = true
+							look("one report", s, a.doc.ID, c.doc.ID, bare)
+							look("report and probes", s, a.doc.ID, c.doc.ID, append([]Observation{bare}, probes...)...)
+						}
+					}
+				}
+			}
+		}
+		x.mu.Lock()
+		clear(x.scenes)
+		clear(x.known)
+		x.mu.Unlock()
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Every pair of %d causes on every base, %d worlds: how the explanation relates to the two true causes.\n", len(list), worlds)
+	for _, k := range slices.Sorted(maps.Keys(count)) {
+		fmt.Fprintf(&b, "%-60s %6d\n", k, count[k])
+	}
+	inversionGolden(t, "inversion-pairs.txt", b.String())
+}
+
+// on is the plainest scene of a cause on a base, nil when it has none.
+func (c *suspect) on(b *base) *scene {
+	for _, s := range c.scenes {
+		if s.base == b {
+			return s
+		}
+	}
+	return nil
+}
+
+// shownByOne reports whether each answer that a client got is one that one of
+// the two causes alone gives on that base. Pairs of which this is not so are not
+// searched: there are too many.
+func (s *scene) shownByOne(obs []Observation) bool {
+	for i := range obs {
+		q := newQuestion(&obs[i], &customer)
+		if q.probe || q.ready {
+			continue
+		}
+		if !slices.ContainsFunc(s.suspects, func(c *suspect) bool {
+			return slices.ContainsFunc(c.scenes, func(one *scene) bool { return one.base == s.base && one.answers(&q) })
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+// probed is what a probe of one port sees of a world.
+func probed(s *scene, port int, auth bool) Observation {
+	q := question{circumstances: circumstances{port: port}}
+	if auth {
+		q.tried = transcript.Yes
+	}
+	list := s.force(&q)
+	e := &list[0]
+	for i := range list {
+		if list[i].stage.Order() > e.stage.Order() {
+			e = &list[i] // a probe goes as far as it gets
+		}
+	}
+	w := s.world.Clone()
+	w.Client.Port, w.Client.Auth = port, auth
+	o := seen(e, w)
+	o.Via = "probe"
+	return o
+}
+
+// relation says how an explanation relates to two true causes.
+func relation(e Explanation, a, b string, obs []Observation) string {
+	if !slices.ContainsFunc(obs, func(o Observation) bool { return o.Verdict != Ready }) {
+		return "both together pass"
+	}
+	if e.Empty() {
+		return "nothing"
+	}
+	single := false
+	for _, s := range e.Sets {
+		ids := strings.Split(s.name(), "+")
+		if len(ids) == 2 && slices.Contains(ids, a) && slices.Contains(ids, b) {
+			return "both"
+		}
+		if len(ids) == 1 && (ids[0] == a || ids[0] == b) {
+			return "one of them, the other is hidden"
+		}
+		single = single || len(ids) == 1
+	}
+	if single {
+		return "a single other cause looks the same"
+	}
+	return "another pair"
+}
+
+func inversionGolden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *updateInversion {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		g, w := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+		for i := range min(len(g), len(w)) {
+			if g[i] != w[i] {
+				t.Fatalf("%s:%d:\ngot  %s\nwant %s\n(go test -run Inversion -update-inversion writes it again)", path, i+1, g[i], w[i])
+			}
+		}
+		t.Fatalf("%s: another number of lines", path)
+	}
+}
