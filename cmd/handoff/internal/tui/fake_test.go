@@ -1,0 +1,207 @@
+package tui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/smtp-handoff/handoff/analyze"
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+	"github.com/smtp-handoff/handoff/probe"
+)
+
+var testNow = time.Date(2026, 11, 24, 10, 41, 0, 0, time.UTC)
+
+// fake is a backend that answers at once and remembers what it was asked.
+type fake struct {
+	mu       sync.Mutex
+	probed   []Form
+	analyzed []string
+	relay    Relay
+	set      []string
+	said     []string
+	runs     []Run
+	report   *analyze.Report
+	copies   []string
+	fail     error
+}
+
+func (f *fake) Probe(_ context.Context, form Form, observe func(probe.Event)) (Run, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.probed = append(f.probed, form)
+	observe(probe.Event{Port: 587, Exchange: transcript.Exchange{Stage: transcript.StageConnect}})
+	form.Password = ""
+	return Run{Report: f.report, Took: 1900 * time.Millisecond, When: testNow, Form: form}, f.fail
+}
+
+func (f *fake) Analyze(_ context.Context, text []byte, _ string) (Run, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.analyzed = append(f.analyzed, string(text))
+	return Run{Report: f.report, Text: string(text), When: testNow, Took: 4 * time.Millisecond}, f.fail
+}
+
+func (f *fake) AnalyzePath(_ context.Context, path string, each func(Run)) error {
+	if path == "nothing" {
+		return errors.New("no such file: nothing")
+	}
+	for i := range 30 {
+		r := *f.report
+		r.Verdict.Code = []analyze.Verdict{analyze.Refused, analyze.NeverReached}[i%2]
+		r.Input = &analyze.Input{Source: fmt.Sprintf("%s/%02d.eml", path, i), Format: "postfix-dsn"}
+		each(Run{Report: &r, When: testNow, Text: "text"})
+	}
+	return nil
+}
+
+func (f *fake) Markdown(r Run, finding int, strict bool) string {
+	return fmt.Sprintf("### %s finding %d strict %v", r.Report.Verdict.Headline, finding, strict)
+}
+
+func (f *fake) Commands(form Form) []string {
+	return []string{"handoff probe " + form.Host + " --user " + form.User + " --password-stdin"}
+}
+
+func (f *fake) Export(Run) (string, error) { return "/state/report.md", nil }
+
+func (f *fake) SaveCopy(text string) (string, error) {
+	f.copies = append(f.copies, text)
+	return "/state/copy.md", nil
+}
+
+func (f *fake) RelayStart() error {
+	f.relay = Relay{
+		Running: true, Since: testNow, Addresses: map[int]string{25: "127.0.0.1:2525", 587: "127.0.0.1:2587"},
+		Username: "smtp-user@customer.example", Password: "shown-once", Settings: []string{"domain add customer.example --inbound --outbound"},
+		Log: []RelayEntry{{
+			ID: "s1", Port: 25, Client: "127.0.0.1",
+			Session: transcript.Session{Exchanges: []transcript.Exchange{{
+				Stage: transcript.StageEnvelope, Command: "RCPT TO:<desk@partner.example>",
+				Reply: transcript.Reply{Code: 554, Enhanced: "5.7.1", Lines: []string{"554 5.7.1 <desk@partner.example>: Relay access denied"}},
+			}}},
+			Rules: []string{"P1"}, Cites: []string{"A13: over port 25 such a client sees Relay Access Denied"},
+		}},
+	}
+	return nil
+}
+
+func (f *fake) RelayStop() error { f.relay = Relay{}; return nil }
+
+func (f *fake) RelayState() Relay { return f.relay }
+
+func (f *fake) RelayScenarios() []Scenario {
+	return []Scenario{{"wrong-password", "535 for every login"}, {"starttls-stripped", "no STARTTLS in the EHLO of 587"}}
+}
+
+func (f *fake) RelaySet(names []string) error { f.set = names; return nil }
+
+func (f *fake) RelayCommand(st string) (string, error) {
+	if strings.HasPrefix(st, "nonsense") {
+		return "", errors.New("unknown word nonsense")
+	}
+	f.said = append(f.said, st)
+	return "made", nil
+}
+
+func (f *fake) History() []Run { return f.runs }
+
+func (f *fake) Remember(r Run) { f.runs = append([]Run{r}, f.runs...) }
+
+// sample is a report with an outcome, a finding and a next test.
+func sample() *analyze.Report {
+	return &analyze.Report{
+		Kind:    "analysis",
+		Input:   &analyze.Input{Source: "(paste)", Format: "postfix-dsn"},
+		Verdict: analyze.Summary{Code: analyze.Refused, Status: analyze.Problem, Headline: "outbound-us1.ppe-hosted.com refused the mail: 554 5.7.1", Confidence: analyze.Certain, Next: "relay-config: probe-587 tells the first two causes apart"},
+		Outcomes: []analyze.Outcome{{
+			Recipient: "desk@partner.example", Verdict: analyze.Refused, Stage: "envelope", Party: analyze.RelayConfig,
+			Direction: analyze.Outbound, Reply: analyze.Reply{Code: 554, Enhanced: "5.7.1", Text: "<desk@partner.example>: Relay access denied"},
+			RefusedBy: "outbound-us1.ppe-hosted.com", ReportedBy: "mail.customer.example", Sender: "alerts@customer.example",
+			Evidence: []analyze.Evidence{{Line: 2, Column: 30, Quote: "outbound-us1.ppe-hosted.com", Role: "refuser"}},
+			Causes: []analyze.Cause{
+				{ID: "wrong-port", Fits: "refused at RCPT; port and AUTH not stated", Fix: "set port 587 with STARTTLS", Who: analyze.SenderSystem, Source: "article A12, A13"},
+				{ID: "sender-not-registered", Fits: "same reply", Fix: "register the sender", Who: analyze.RelayConfig, Source: "article A16"},
+			},
+		}},
+		Findings:  []analyze.Finding{{ID: "relay-access-denied", Severity: analyze.Error, Title: "the relay refuses to relay", Why: "it was reached, but not by a known sender", Fix: []analyze.Fix{{Who: analyze.RelayConfig, Text: "use 587 with AUTH"}}, Not: []string{"the service's log does not show it"}, Source: "article A13"}},
+		NextTests: []analyze.NextTest{{ID: "probe-587", Do: "handoff probe outbound-us1.ppe-hosted.com --ports 587", Separates: []string{"wrong-port", "sender-not-registered"}}},
+	}
+}
+
+const pasteText = "This is the mail system at host mail.customer.example.\r<desk@partner.example>: host outbound-us1.ppe-hosted.com[192.0.2.10] said: 554\r    5.7.1 <desk@partner.example>: Relay access denied\r"
+
+// at makes a model of a size with a fake backend.
+func at(t *testing.T, w, h int) (*model, *fake) {
+	t.Helper()
+	f := &fake{report: sample()}
+	m := newModel(t.Context(), Options{Backend: f, Version: "v0", Now: func() time.Time { return testNow }, Environment: []string{"TERM=xterm"}})
+	m.after = func(time.Duration, tea.Msg) tea.Cmd { return nil }
+	m.Update(tea.WindowSizeMsg{Width: w, Height: h})
+	return m, f
+}
+
+// press sends keys by their names and runs what they start, to its end.
+func press(m *model, keys ...string) {
+	for _, k := range keys {
+		_, cmd := m.Update(keyMsg(k))
+		settle(m, cmd)
+	}
+}
+
+// settle runs a command and everything that follows from it; the clock stands.
+func settle(m *model, cmd tea.Cmd) {
+	if cmd == nil {
+		return
+	}
+	switch msg := cmd().(type) {
+	case nil:
+	case tea.BatchMsg:
+		for _, c := range msg {
+			settle(m, c)
+		}
+	default:
+		_, next := m.Update(msg)
+		settle(m, next)
+	}
+}
+
+func keyMsg(name string) tea.KeyPressMsg {
+	named := map[string]rune{
+		"enter": tea.KeyEnter, "tab": tea.KeyTab, "esc": tea.KeyEscape, "up": tea.KeyUp, "down": tea.KeyDown,
+		"left": tea.KeyLeft, "right": tea.KeyRight, "backspace": tea.KeyBackspace, "pgdown": tea.KeyPgDown,
+		"pgup": tea.KeyPgUp, "home": tea.KeyHome, "end": tea.KeyEnd, "f1": tea.KeyF1, "delete": tea.KeyDelete,
+	}
+	if mod, rest, ok := strings.Cut(name, "+"); ok && rest != "" {
+		k := tea.KeyPressMsg{Mod: map[string]tea.KeyMod{"ctrl": tea.ModCtrl, "alt": tea.ModAlt, "shift": tea.ModShift}[mod]}
+		if c, ok := named[rest]; ok {
+			k.Code = c
+		} else {
+			k.Code = []rune(rest)[0]
+		}
+		return k
+	}
+	if c, ok := named[name]; ok {
+		return tea.KeyPressMsg{Code: c}
+	}
+	if name == "space" {
+		return tea.KeyPressMsg{Code: ' ', Text: " "}
+	}
+	return tea.KeyPressMsg{Code: []rune(name)[0], Text: name}
+}
+
+func typeText(m *model, s string) {
+	for _, r := range s {
+		press(m, string(r))
+	}
+}
+
+// seen is the screen without colour.
+func seen(m *model) string { return ansi.Strip(m.View().Content) }

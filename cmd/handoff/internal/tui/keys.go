@@ -1,0 +1,49 @@
+package tui
+
+import (
+	tea "charm.land/bubbletea/v2"
+)
+
+// binding is a named command of a screen: its keys, the words of the footer
+// and of the help, and what it does. The footer, the help and the dispatch all
+// read the same list, so a key that is shown is bound and the other way round.
+type binding struct {
+	keys  []string // as tea.KeyPressMsg.String() names them; the first is shown
+	short string   // footer words; empty: help only
+	long  string   // help words
+	run   func() tea.Cmd
+}
+
+// letter reports whether a key is a plain character, which belongs to a text
+// field while one has the focus: a paste that was cut short arrives as keys.
+func letter(key string) bool {
+	r := []rune(key)
+	return len(r) == 1 || key == "space"
+}
+
+// find returns the binding of a key. With text focus, plain characters are
+// never commands.
+func find(bs []binding, key string, text bool) *binding {
+	if text && letter(key) {
+		return nil
+	}
+	for i := range bs {
+		for _, k := range bs[i].keys {
+			if k == key {
+				return &bs[i]
+			}
+		}
+	}
+	return nil
+}
+
+// shown is the key of a binding that works now: in a text field the first one
+// that is no plain character. Empty: none works.
+func (b binding) shown(text bool) string {
+	for _, k := range b.keys {
+		if !text || !letter(k) {
+			return k
+		}
+	}
+	return ""
+}

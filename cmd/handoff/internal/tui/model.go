@@ -1,0 +1,358 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
+)
+
+// screen is one of the places one can be in.
+type screen interface {
+	name() string                    // in the header
+	state() string                   // at the right of the header
+	bindings() []binding             // the commands valid now, in the order of the footer
+	text() bool                      // a text field has the focus
+	typed(k tea.KeyPressMsg) tea.Cmd // a key that is no command, while text() holds
+	pasted(content string) tea.Cmd   // a bracketed paste
+	update(msg tea.Msg) tea.Cmd      // everything else
+	draw(w, h int) []line            // the body, at most h lines
+	clicked(x, y int) tea.Cmd        // in coordinates of the body
+	cursor() (x, y int, ok bool)     // of the text field, in coordinates of the body
+}
+
+// Places of the screens, which are also their digits minus one.
+const (
+	atProbe = iota
+	atAnalyze
+	atRelay
+	atHistory
+)
+
+// model is the root: it owns the size, the screens, the toast and the help.
+type model struct {
+	ctx     context.Context
+	o       Options
+	w, h    int
+	screens []screen
+	at      int
+	toast   string
+	help    *helpView
+	mouse   bool // clicks are ours; false: the terminal's, to select text
+	send    func(tea.Msg)
+	last    *Run
+	written string
+	zones   []zone // of the footer, for the mouse
+	top     int    // first row of the body
+	// after sends a message when a time has passed; tests put their own here.
+	after func(time.Duration, tea.Msg) tea.Cmd
+}
+
+type zone struct {
+	from, to int
+	run      func() tea.Cmd
+}
+
+// toastMsg shows a sentence above the footer until the next key.
+type toastMsg string
+
+func toast(format string, args ...any) tea.Cmd {
+	s := fmt.Sprintf(format, args...)
+	return func() tea.Msg { return toastMsg(s) }
+}
+
+func newModel(ctx context.Context, o Options) *model {
+	m := &model{ctx: ctx, o: o, w: 80, h: 24, mouse: true}
+	m.after = func(d time.Duration, msg tea.Msg) tea.Cmd {
+		return tea.Tick(d, func(time.Time) tea.Msg { return msg })
+	}
+	m.screens = []screen{newProbeScreen(m), newAnalyzeScreen(m), newRelayScreen(m), newHistoryScreen(m)}
+	return m
+}
+
+// stop ends what runs in the background when the program quits.
+func (m *model) stop() {
+	m.screens[atProbe].(*probeScreen).cancelRun()
+	m.screens[atAnalyze].(*analyzeScreen).cancelRun()
+}
+
+// remember keeps a finished run for the normal screen and for History.
+func (m *model) remember(r Run) {
+	m.last = &r
+	m.o.Backend.Remember(r)
+}
+
+func (m *model) Init() tea.Cmd { return nil }
+
+func (m *model) current() screen { return m.screens[m.at] }
+
+// global are the commands that work on every screen.
+func (m *model) global() []binding {
+	bs := []binding{
+		{keys: []string{"?", "f1"}, short: "help", long: "help for this screen; type to search in it", run: m.openHelp},
+		{keys: []string{"q"}, long: "back, and from the first view of a screen: quit", run: m.back},
+		{keys: []string{"ctrl+c"}, long: "quit, from anywhere", run: func() tea.Cmd { return tea.Quit }},
+		{keys: []string{"m"}, long: "free the mouse to select text, or take it back", run: m.toggleMouse},
+	}
+	for i, s := range m.screens {
+		bs = append(bs, binding{
+			keys: []string{fmt.Sprint(i + 1), fmt.Sprintf("alt+%d", i+1)},
+			long: "go to " + s.name(),
+			run:  func() tea.Cmd { return m.open(i) },
+		})
+	}
+	return bs
+}
+
+func (m *model) open(i int) tea.Cmd {
+	m.at = i
+	return m.current().update(shownMsg{})
+}
+
+// shownMsg tells a screen that it is the one on show.
+type shownMsg struct{}
+
+func (m *model) openHelp() tea.Cmd {
+	m.help = &helpView{}
+	return nil
+}
+
+func (m *model) toggleMouse() tea.Cmd {
+	m.mouse = !m.mouse
+	if m.mouse {
+		return toast("the mouse is ours again: click keys and rows")
+	}
+	return toast("the mouse is free: select text with it; m takes it back")
+}
+
+// back leaves the view one is in; where there is nothing to leave, it quits.
+func (m *model) back() tea.Cmd {
+	if b := find(m.current().bindings(), "esc", false); b != nil {
+		return b.run()
+	}
+	return tea.Quit
+}
+
+// Update takes one message.
+func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.w, m.h = max(msg.Width, 1), max(msg.Height, 1)
+		return m, nil
+	case toastMsg:
+		m.toast = string(msg)
+		return m, nil
+	case writtenMsg:
+		m.toast, m.written = msg.toast, msg.path
+		return m, nil
+	case tea.KeyPressMsg:
+		m.toast = ""
+		return m, m.key(msg)
+	case tea.PasteMsg:
+		m.toast = ""
+		if m.help != nil {
+			return m, nil
+		}
+		return m, m.current().pasted(msg.Content)
+	case tea.MouseClickMsg:
+		return m, m.click(msg)
+	case tea.MouseWheelMsg:
+		key := tea.KeyPressMsg{Code: tea.KeyDown}
+		if msg.Button == tea.MouseWheelUp {
+			key.Code = tea.KeyUp
+		}
+		return m, m.key(key)
+	}
+	var cmds []tea.Cmd
+	for _, s := range m.screens { // results arrive whichever screen is on show
+		cmds = append(cmds, s.update(msg))
+	}
+	return m, tea.Batch(cmds...)
+}
+
+func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
+	key := k.String()
+	if key == "ctrl+c" {
+		return tea.Quit
+	}
+	if m.help != nil {
+		if m.help.key(k, m) {
+			m.help = nil
+		}
+		return nil
+	}
+	s := m.current()
+	text := s.text()
+	if b := find(s.bindings(), key, text); b != nil {
+		return b.run()
+	}
+	if text {
+		if b := find(m.global(), key, true); b != nil {
+			return b.run()
+		}
+		return s.typed(k)
+	}
+	if b := find(m.global(), key, false); b != nil {
+		return b.run()
+	}
+	return nil
+}
+
+func (m *model) click(c tea.MouseClickMsg) tea.Cmd {
+	if m.help != nil {
+		m.help = nil
+		return nil
+	}
+	if c.Y == m.h-1 {
+		for _, z := range m.zones {
+			if c.X >= z.from && c.X < z.to {
+				return z.run()
+			}
+		}
+		return nil
+	}
+	if c.Y == 0 {
+		for i := range m.screens {
+			if from, to := m.tab(i); c.X >= from && c.X < to {
+				return m.open(i)
+			}
+		}
+		return nil
+	}
+	return m.current().clicked(c.X, c.Y-m.top)
+}
+
+// tab is where the name of screen i stands in the header.
+func (m *model) tab(i int) (from, to int) {
+	x := len("handoff   ")
+	for j, s := range m.screens {
+		n := len(fmt.Sprintf("%d %s", j+1, s.name())) + 1
+		if j == m.at {
+			n += 2
+		} else {
+			n++
+		}
+		if j == i {
+			return x, x + n
+		}
+		x += n
+	}
+	return 0, 0
+}
+
+func (m *model) header() line {
+	l := line{{"handoff   ", title}}
+	for i, s := range m.screens {
+		tab := fmt.Sprintf("%d %s", i+1, s.name())
+		if i == m.at {
+			l = l.put(selected, "["+tab+"]").put(plain, " ")
+		} else {
+			l = l.put(plain, tab+"  ")
+		}
+	}
+	right := m.current().state()
+	if room := m.w - l.width(); lipgloss.Width(right) < room {
+		l = l.put(plain, strings.Repeat(" ", room-lipgloss.Width(right))).put(plain, right)
+	}
+	return l
+}
+
+func (m *model) footer() line {
+	m.zones = nil
+	var l line
+	if m.help != nil {
+		return say("type to search  up/down scroll  esc close")
+	}
+	text := m.current().text()
+	bs := append(m.current().bindings(), m.global()...)
+	if m.w < 60 { // shrink, never refuse
+		bs = m.global()
+	}
+	for _, b := range bs {
+		key := b.shown(text)
+		if b.short == "" || key == "" {
+			continue
+		}
+		from := l.width()
+		word := len(keyName(key)) + 1 + len(b.short)
+		if from > 0 {
+			word += 2
+		}
+		if from+word > m.w {
+			break
+		}
+		if from > 0 {
+			l = l.put(plain, "  ")
+			from += 2
+		}
+		l = l.put(title, keyName(key)).put(plain, " "+b.short)
+		m.zones = append(m.zones, zone{from, l.width(), b.run})
+	}
+	return l
+}
+
+// keyName is how the footer and the help write a key.
+func keyName(key string) string {
+	switch key {
+	case "f1":
+		return "F1"
+	case "pgdown":
+		return "PgDn"
+	case "pgup":
+		return "PgUp"
+	}
+	return key
+}
+
+// View draws the whole screen.
+func (m *model) View() tea.View {
+	var rows []line
+	rules := m.h >= 12
+	rows = append(rows, m.header())
+	if rules {
+		rows = append(rows, rule(m.w))
+	}
+	m.top = len(rows)
+	tail := 2 // toast and footer
+	if rules {
+		tail = 3
+	}
+	body := max(m.h-m.top-tail, 0)
+	var drawn []line
+	if m.help != nil {
+		drawn = m.help.draw(m, m.w, body)
+	} else {
+		drawn = m.current().draw(m.w, body)
+	}
+	if len(drawn) > body {
+		drawn = drawn[:body]
+	}
+	rows = append(rows, drawn...)
+	for len(rows) < m.h-tail {
+		rows = append(rows, line{})
+	}
+	if rules {
+		rows = append(rows, rule(m.w))
+	}
+	rows = append(rows, line{{m.toast, title}}, m.footer())
+	if len(rows) > m.h {
+		rows = rows[len(rows)-m.h:]
+	}
+	out := make([]string, len(rows))
+	for i, r := range rows {
+		out[i] = r.render(m.w)
+	}
+	v := tea.NewView(strings.Join(out, "\n"))
+	v.AltScreen = true
+	v.WindowTitle = "handoff"
+	if m.mouse {
+		v.MouseMode = tea.MouseModeCellMotion
+	}
+	if x, y, ok := m.current().cursor(); ok && m.help == nil && m.top+y < m.h-tail && x < m.w {
+		v.Cursor = tea.NewCursor(x, m.top+y)
+	}
+	return v
+}

@@ -1,0 +1,582 @@
+package tui
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/smtp-handoff/handoff/analyze"
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+	"github.com/smtp-handoff/handoff/probe"
+)
+
+// Fields of the probe form, in their order.
+const (
+	fieldRelay = iota
+	fieldHost
+	fieldPorts
+	fieldHELO
+	fieldUser
+	fieldPassword
+	fieldFrom
+	fieldTo
+	fieldIntent
+	fieldStop
+)
+
+var (
+	portChoices   = []string{"25 and 587", "25", "587"}
+	intentChoices = []analyze.Intent{analyze.IntentAuth, analyze.IntentServer, analyze.IntentBoth}
+	stopChoices   = []transcript.Stage{transcript.StageTLS, transcript.StageAuth, transcript.StageEnvelope}
+)
+
+// probeScreen is the form, the running probe and its result.
+type probeScreen struct {
+	m      *model
+	fields []*field
+	focus  int
+	undo   []string // values before the form was cleared
+	run    *liveRun
+	result *resultView
+	serial int // of the run; late messages of an earlier one are dropped
+}
+
+// liveRun is a probe under way.
+type liveRun struct {
+	serial int
+	form   Form
+	cancel context.CancelFunc
+	began  time.Time
+	now    time.Time
+	ports  map[int][]liveStep
+	ended  bool // cancel was asked for
+}
+
+type liveStep struct {
+	stage, what, status, note string
+	took                      time.Duration
+	since                     time.Time
+	address                   string
+}
+
+type stepMsg struct {
+	serial int
+	event  probe.Event
+}
+
+type doneMsg struct {
+	serial int
+	run    Run
+	err    error
+}
+
+type tickMsg struct{ serial int }
+
+func newProbeScreen(m *model) *probeScreen {
+	words := func(stages []transcript.Stage) (out []string) {
+		for _, s := range stages {
+			out = append(out, string(s))
+		}
+		return out
+	}
+	s := &probeScreen{m: m, fields: []*field{
+		fieldRelay:    {label: "Relay", options: []string{"bundled relay", "a host"}},
+		fieldHost:     {label: "Relay host"},
+		fieldPorts:    {label: "Ports", options: portChoices},
+		fieldHELO:     {label: "HELO name"},
+		fieldUser:     {label: "AUTH user", note: "empty: AUTH is not tried"},
+		fieldPassword: {label: "Password", hidden: true, note: "never shown, never saved"},
+		fieldFrom:     {label: "Mail from"},
+		fieldTo:       {label: "Rcpt to"},
+		fieldIntent:   {label: "Intent", options: []string{"auth: 587, 25 must refuse", "server: 25", "both"}},
+		fieldStop:     {label: "Stop after", options: words(stopChoices), choice: 2},
+	}}
+	s.fill(m.o.Form)
+	if m.o.Form.Host == "" {
+		s.fields[fieldRelay].choice = 0
+	}
+	return s
+}
+
+// fill puts values into the form; an empty host means the bundled relay.
+func (s *probeScreen) fill(f Form) {
+	if f.Host != "" {
+		s.fields[fieldRelay].choice = 1
+	}
+	if f.Bundled {
+		s.fields[fieldRelay].choice = 0
+	}
+	for i, v := range map[int]string{fieldHost: f.Host, fieldHELO: f.HELO, fieldUser: f.User, fieldFrom: f.From, fieldTo: f.To} {
+		if v != "" {
+			s.fields[i].set(v)
+		}
+	}
+	for i, in := range intentChoices {
+		if in == f.Intent {
+			s.fields[fieldIntent].choice = i
+		}
+	}
+	switch {
+	case f.Port25 && !f.Port587:
+		s.fields[fieldPorts].choice = 1
+	case f.Port587 && !f.Port25:
+		s.fields[fieldPorts].choice = 2
+	case f.Port25 && f.Port587:
+		s.fields[fieldPorts].choice = 0
+	}
+}
+
+func (s *probeScreen) form() Form {
+	f := Form{
+		Bundled: s.fields[fieldRelay].choice == 0,
+		Host:    strings.TrimSpace(s.fields[fieldHost].String()),
+		HELO:    strings.TrimSpace(s.fields[fieldHELO].String()),
+		User:    s.fields[fieldUser].String(), Password: s.fields[fieldPassword].String(),
+		From: strings.TrimSpace(s.fields[fieldFrom].String()), To: strings.TrimSpace(s.fields[fieldTo].String()),
+		Intent:    intentChoices[s.fields[fieldIntent].choice],
+		StopAfter: stopChoices[s.fields[fieldStop].choice],
+		Port25:    s.fields[fieldPorts].choice != 2, Port587: s.fields[fieldPorts].choice != 1,
+	}
+	if f.Bundled {
+		f.Host, f.User, f.Password, f.From, f.To = "", "", "", "", ""
+	}
+	return f
+}
+
+// visible lists the fields that matter for the chosen relay: the bundled one
+// brings its own name, credential and sender.
+func (s *probeScreen) visible() []int {
+	var out []int
+	for i := range s.fields {
+		if s.fields[fieldRelay].choice == 0 {
+			switch i {
+			case fieldHost, fieldUser, fieldPassword, fieldFrom, fieldTo:
+				continue
+			}
+		}
+		out = append(out, i)
+	}
+	return out
+}
+
+func (s *probeScreen) name() string { return "Probe" }
+
+func (s *probeScreen) state() string {
+	switch {
+	case s.run != nil:
+		return "running " + seconds(s.run.now.Sub(s.run.began))
+	case s.result != nil:
+		return "done in " + seconds(s.result.run.Took)
+	}
+	return s.m.o.Version
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
+
+func (s *probeScreen) bindings() []binding {
+	switch {
+	case s.run != nil:
+		return []binding{
+			{keys: []string{"esc"}, short: "cancel (keeps what is known)", long: "cancel the run and keep what is known so far", run: s.cancel},
+		}
+	case s.result != nil:
+		bs := s.result.bindings()
+		return append(bs,
+			binding{keys: []string{"ctrl+r"}, short: "re-run", long: "run the same probe again", run: s.start},
+			binding{keys: []string{"esc"}, short: "form", long: "back to the form; its values are kept", run: s.toForm})
+	}
+	bs := []binding{
+		{keys: []string{"ctrl+r"}, short: "run", long: "run the probe", run: s.start},
+		{keys: []string{"tab", "down"}, short: "next", long: "next field", run: func() tea.Cmd { return s.move(1) }},
+		{keys: []string{"shift+tab", "up"}, long: "field before", run: func() tea.Cmd { return s.move(-1) }},
+		{keys: []string{"enter"}, long: "next field; on the last one, run the probe", run: s.enter},
+		{keys: []string{"ctrl+y"}, short: "copy command", long: "copy the equal command lines, without the password", run: s.copyCommand},
+		{keys: []string{"ctrl+l"}, short: "clear", long: "clear the form", run: s.clear},
+	}
+	if s.undo != nil {
+		bs = append(bs, binding{keys: []string{"ctrl+z"}, short: "undo clear", long: "bring the cleared form back", run: s.unclear})
+	}
+	if !s.text() {
+		bs = append(bs,
+			binding{keys: []string{"right", "l", "space"}, long: "next choice", run: func() tea.Cmd { return s.choose(1) }},
+			binding{keys: []string{"left", "h"}, long: "choice before", run: func() tea.Cmd { return s.choose(-1) }},
+			binding{keys: []string{"j"}, long: "next field", run: func() tea.Cmd { return s.move(1) }},
+			binding{keys: []string{"k"}, long: "field before", run: func() tea.Cmd { return s.move(-1) }})
+	}
+	return bs
+}
+
+func (s *probeScreen) text() bool {
+	if s.run != nil {
+		return false
+	}
+	if s.result != nil {
+		return s.result.text()
+	}
+	return s.fields[s.focus].isText()
+}
+
+func (s *probeScreen) typed(k tea.KeyPressMsg) tea.Cmd {
+	if s.result != nil {
+		return s.result.typed(k)
+	}
+	s.fields[s.focus].edit(k)
+	return nil
+}
+
+func (s *probeScreen) pasted(content string) tea.Cmd {
+	if !s.text() || s.result != nil {
+		return toast("a paste goes into a text field; bounces and logs belong to screen 2")
+	}
+	f := s.fields[s.focus]
+	first, more, _ := strings.Cut(strings.TrimRight(strings.ReplaceAll(content, "\r", "\n"), "\n"), "\n")
+	if f.insert(first) {
+		return toast("the paste was longer than a field: cut after %d characters", maxField)
+	}
+	if more != "" {
+		return toast("only the first line of the paste went into %s", f.label)
+	}
+	return nil
+}
+
+func (s *probeScreen) move(by int) tea.Cmd {
+	vis := s.visible()
+	at := 0
+	for i, v := range vis {
+		if v == s.focus {
+			at = i
+		}
+	}
+	s.focus = vis[(at+by+len(vis))%len(vis)]
+	return nil
+}
+
+func (s *probeScreen) choose(by int) tea.Cmd {
+	f := s.fields[s.focus]
+	f.choice = (f.choice + by + len(f.options)) % len(f.options)
+	return nil
+}
+
+func (s *probeScreen) enter() tea.Cmd {
+	vis := s.visible()
+	if s.focus == vis[len(vis)-1] {
+		return s.start()
+	}
+	return s.move(1)
+}
+
+func (s *probeScreen) clear() tea.Cmd {
+	s.undo = nil
+	for _, f := range s.fields {
+		if f.isText() {
+			s.undo = append(s.undo, f.String())
+			f.set("")
+		}
+	}
+	return toast("the form is cleared; ctrl+z brings it back")
+}
+
+func (s *probeScreen) unclear() tea.Cmd {
+	i := 0
+	for _, f := range s.fields {
+		if f.isText() {
+			f.set(s.undo[i])
+			i++
+		}
+	}
+	s.undo = nil
+	return nil
+}
+
+func (s *probeScreen) copyCommand() tea.Cmd {
+	return s.m.copyText("the commands", strings.Join(s.m.o.Backend.Commands(s.form()), "\n"))
+}
+
+func (s *probeScreen) toForm() tea.Cmd {
+	s.result = nil
+	return nil
+}
+
+// start checks the form and runs the probe in the background.
+func (s *probeScreen) start() tea.Cmd {
+	f := s.form()
+	switch {
+	case !f.Bundled && f.Host == "":
+		s.focus = fieldHost
+		s.result = nil
+		return toast("which host? fill in the relay host, or choose the bundled relay")
+	case !f.Bundled && f.User != "" && f.Password == "":
+		s.focus = fieldPassword
+		s.result = nil
+		return toast("a user without a password cannot log in: fill in the password, or empty the user")
+	case !f.Bundled && f.To != "" && f.From == "":
+		s.focus = fieldFrom
+		s.result = nil
+		return toast("a recipient needs a sender: fill in mail from")
+	}
+	s.result = nil
+	s.serial++
+	ctx, cancel := context.WithCancel(s.m.ctx)
+	now := s.m.o.Now()
+	s.run = &liveRun{serial: s.serial, form: f, cancel: cancel, began: now, now: now, ports: map[int][]liveStep{}}
+	serial, send := s.serial, s.m.send
+	return tea.Batch(func() tea.Msg {
+		r, err := s.m.o.Backend.Probe(ctx, f, func(e probe.Event) {
+			if send != nil {
+				send(stepMsg{serial, e})
+			}
+		})
+		cancel()
+		return doneMsg{serial, r, err}
+	}, s.tick())
+}
+
+func (s *probeScreen) tick() tea.Cmd {
+	return s.m.after(time.Second, tickMsg{s.serial})
+}
+
+func (s *probeScreen) cancel() tea.Cmd {
+	s.run.ended = true
+	s.run.cancel()
+	return toast("cancelling; what is known is kept")
+}
+
+func (s *probeScreen) cancelRun() {
+	if s.run != nil {
+		s.run.cancel()
+	}
+}
+
+func (s *probeScreen) update(msg tea.Msg) tea.Cmd {
+	switch msg := msg.(type) {
+	case stepMsg:
+		if s.run != nil && msg.serial == s.run.serial {
+			s.run.take(msg.event, s.m.o.Now())
+		}
+	case tickMsg:
+		if s.run != nil && msg.serial == s.run.serial {
+			s.run.now = s.m.o.Now()
+			return s.tick()
+		}
+	case doneMsg:
+		if s.run == nil || msg.serial != s.run.serial {
+			return nil
+		}
+		s.run = nil
+		if msg.err != nil {
+			return toast("the probe could not start: %v", msg.err)
+		}
+		s.m.remember(msg.run)
+		s.result = newResultView(s.m, msg.run)
+	}
+	return nil
+}
+
+// take adds a step that began or ended to the live picture.
+func (r *liveRun) take(e probe.Event, now time.Time) {
+	steps := r.ports[e.Port]
+	st := liveStep{stage: string(e.Exchange.Stage), what: stepName(e.Exchange), status: "running", since: now, address: e.Address}
+	if e.Done {
+		st.status, st.note = stepStatus(e.Exchange)
+		st.took = e.Exchange.Took
+	}
+	if n := len(steps); n > 0 && steps[n-1].status == "running" && (steps[n-1].what == st.what || e.Done) {
+		steps[n-1] = st
+	} else {
+		steps = append(steps, st)
+	}
+	r.ports[e.Port] = steps
+}
+
+// stepName is what a row of a running probe is called.
+func stepName(x transcript.Exchange) string {
+	verb, _, _ := strings.Cut(x.Command, " ")
+	switch {
+	case x.Stage == transcript.StageEnvelope && verb != "":
+		return "envelope " + strings.ToUpper(verb)
+	case x.Stage == transcript.StageEHLO && x.Secure:
+		return "ehlo in TLS"
+	case x.Stage == transcript.StageTLS && strings.EqualFold(verb, "STARTTLS"):
+		return "starttls"
+	}
+	return string(x.Stage)
+}
+
+// stepStatus is the word for an ended step, and a short note.
+func stepStatus(x transcript.Exchange) (status, note string) {
+	switch {
+	case x.Skipped != "":
+		return "skipped", x.Skipped
+	case x.Fault != transcript.FaultNone:
+		return "failed", x.Detail
+	case x.Reply.Code >= 500:
+		status = "refused"
+	case x.Reply.Code >= 400:
+		status = "deferred"
+	default:
+		status = "ok"
+	}
+	if x.Reply.Code > 0 {
+		note = strings.TrimSpace(fmt.Sprintf("%d %s", x.Reply.Code, x.Reply.Enhanced))
+	}
+	return status, note
+}
+
+func (s *probeScreen) cursor() (x, y int, ok bool) {
+	if s.run != nil || s.result != nil || !s.text() {
+		return 0, 0, false
+	}
+	y = 2
+	for _, i := range s.visible() {
+		if i == s.focus {
+			_, x := s.fields[i].draw(true, labelWidth, s.m.w)
+			return x, y, true
+		}
+		y++
+	}
+	return 0, 0, false
+}
+
+const labelWidth = 12
+
+func (s *probeScreen) clicked(_, y int) tea.Cmd {
+	if s.run != nil {
+		return nil
+	}
+	if s.result != nil {
+		return s.result.clicked(y)
+	}
+	if vis := s.visible(); y >= 2 && y-2 < len(vis) {
+		s.focus = vis[y-2]
+	}
+	return nil
+}
+
+func (s *probeScreen) draw(w, h int) []line {
+	switch {
+	case s.run != nil:
+		return s.drawRun(w, h)
+	case s.result != nil:
+		return s.result.draw(w, h)
+	}
+	out := []line{line{}.put(title, " PROBE").put(plain, "   test a relay the way your mail server uses it"), {}}
+	for _, i := range s.visible() {
+		l, _ := s.fields[i].draw(i == s.focus, labelWidth, w)
+		out = append(out, l)
+	}
+	out = append(out, line{})
+	if s.fields[fieldRelay].choice == 0 {
+		out = append(out, prose(" The bundled relay behaves like the service and runs in this program: it brings a credential, a registered sender and an outside recipient, and delivers nothing. ctrl+r shows what a healthy account looks like.", w)...)
+	} else {
+		out = append(out, prose(" Nothing is delivered: the session ends with RSET and QUIT after RCPT TO. The password goes to this host only, and only inside verified TLS.", w)...)
+	}
+	if recent := s.m.o.Backend.History(); len(recent) > 0 && len(out)+3 < h {
+		out = append(out, line{}, line{}.put(title, " RECENT"))
+		for _, r := range recent {
+			out = append(out, runLine(r))
+		}
+	}
+	return out
+}
+
+// prose wraps a paragraph of ours; its first blank is the indent.
+func prose(text string, w int) []line {
+	var out []line
+	for _, s := range wrap(strings.TrimSpace(text), w-2, 0) {
+		out = append(out, say(" "+s))
+	}
+	return out
+}
+
+// runLine is one run in a list.
+func runLine(r Run) line {
+	l := say("   " + r.When.Format("15:04") + "  ")
+	if r.Report == nil {
+		return l
+	}
+	code := string(r.Report.Verdict.Code)
+	l = l.put(statusStyle(code), code).pad(32)
+	return l.quote(plain, r.Report.Verdict.Headline)
+}
+
+func (s *probeScreen) drawRun(w, h int) []line {
+	r := s.run
+	who := r.form.Host
+	if r.form.Bundled {
+		who = "the bundled relay"
+	}
+	out := []line{line{}.quote(plain, " "+who+"   intent "+string(r.form.Intent)), {}}
+	var ports []int
+	if r.form.Port25 {
+		ports = append(ports, 25)
+	}
+	if r.form.Port587 {
+		ports = append(ports, 587)
+	}
+	var cols [][]line
+	for _, p := range ports {
+		head := fmt.Sprintf("PORT %d", p)
+		if p == 25 && r.form.Intent == analyze.IntentAuth {
+			head += " relay, must refuse"
+		}
+		col := []line{line{}.put(title, head)}
+		for _, st := range r.ports[p] {
+			l := line{}.put(statusStyle(st.status), st.status).pad(9).put(plain, st.what).pad(23)
+			if st.status == "running" {
+				l = l.put(plain, fmt.Sprintf("%d s", int(r.now.Sub(st.since).Seconds())))
+			} else {
+				l = l.put(plain, fmt.Sprintf("%4d ms ", st.took.Milliseconds())).quote(plain, st.note)
+			}
+			col = append(col, l)
+		}
+		cols = append(cols, col)
+	}
+	if len(cols) == 2 && w >= 72 {
+		out = append(out, beside(cols[0], cols[1], w)...)
+	} else {
+		for _, c := range cols {
+			for _, l := range c {
+				out = append(out, append(say(" "), l...))
+			}
+			out = append(out, line{})
+		}
+	}
+	if len(out) > h { // the newest steps matter
+		out = append(out[:2:2], out[len(out)-h+2:]...)
+	}
+	return out
+}
+
+// beside puts two columns next to each other.
+func beside(a, b []line, w int) []line {
+	half := w / 2
+	var out []line
+	for i := range max(len(a), len(b)) {
+		l := say(" ")
+		if i < len(a) {
+			l = append(l, fitted(a[i], half-2)...)
+		}
+		l = l.pad(half)
+		if i < len(b) {
+			l = append(l, b[i]...)
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+// fitted cuts a line to n cells, keeping its styles.
+func fitted(l line, n int) line {
+	var out line
+	for _, p := range l {
+		room := n - out.width()
+		if room <= 0 {
+			break
+		}
+		out = append(out, piece{cut(p.text, room), p.in})
+	}
+	return out
+}

@@ -1,0 +1,345 @@
+package tui
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	tea "charm.land/bubbletea/v2"
+	"charm.land/lipgloss/v2"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/smtp-handoff/handoff/analyze"
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden screens")
+
+// The first start: the bundled relay is chosen, one key runs it.
+func TestFirstKeyProbesTheBundledRelay(t *testing.T) {
+	m, f := at(t, 80, 24)
+	press(m, "ctrl+r")
+	if len(f.probed) != 1 || !f.probed[0].Bundled || !f.probed[0].Port25 || !f.probed[0].Port587 {
+		t.Fatalf("ctrl+r probed %+v, want the bundled relay on both ports", f.probed)
+	}
+	if s := seen(m); !strings.Contains(s, "VERDICT") {
+		t.Errorf("no result on screen:\n%s", s)
+	}
+}
+
+func TestFormFillsTheProbe(t *testing.T) {
+	m, f := at(t, 80, 24)
+	press(m, "right", "tab") // "a host", then the host field
+	typeText(m, "outbound-us1.ppe-hosted.com")
+	press(m, "tab", "tab")
+	typeText(m, "mail.customer.example")
+	press(m, "tab")
+	typeText(m, "user")
+	press(m, "tab")
+	typeText(m, "se?cr1t")
+	if s := seen(m); strings.Contains(s, "se?cr1t") || strings.Contains(s, "*******") {
+		t.Errorf("the password or its length is on screen:\n%s", s)
+	}
+	press(m, "tab")
+	typeText(m, "alerts@customer.example")
+	press(m, "tab")
+	typeText(m, "desk@partner.example")
+	press(m, "ctrl+r")
+	if len(f.probed) != 1 {
+		t.Fatalf("probed %d times", len(f.probed))
+	}
+	want := Form{
+		Host: "outbound-us1.ppe-hosted.com", Port25: true, Port587: true, HELO: "mail.customer.example",
+		User: "user", Password: "se?cr1t", From: "alerts@customer.example", To: "desk@partner.example",
+		Intent: analyze.IntentAuth, StopAfter: transcript.StageEnvelope,
+	}
+	if d := cmp.Diff(want, f.probed[0]); d != "" {
+		t.Errorf("form (-want +got):\n%s", d)
+	}
+	if m.last == nil || m.last.Form.Password != "" {
+		t.Error("the password was kept with the run")
+	}
+}
+
+func TestMissingFieldsAreAskedFor(t *testing.T) {
+	m, f := at(t, 80, 24)
+	press(m, "right", "ctrl+r")
+	if len(f.probed) != 0 || !strings.Contains(seen(m), "which host?") {
+		t.Errorf("a probe without a host: %v\n%s", f.probed, seen(m))
+	}
+}
+
+// Enter in a paste, bracketed or typed, never starts an analysis.
+func TestPasteStartsNothing(t *testing.T) {
+	m, f := at(t, 80, 24)
+	press(m, "alt+2")
+	m.Update(tea.PasteMsg{Content: pasteText})
+	for _, r := range "q\r1\r?" { // what is left of a paste that was cut by ESC[201~
+		if r == '\r' {
+			press(m, "enter")
+		} else {
+			press(m, string(r))
+		}
+	}
+	if len(f.analyzed) != 0 || m.at != atAnalyze || m.help != nil {
+		t.Fatalf("the paste acted: analyzed %d, screen %d", len(f.analyzed), m.at)
+	}
+	press(m, "ctrl+r")
+	want := strings.ReplaceAll(pasteText, "\r", "\n") + "q\n1\n?"
+	if len(f.analyzed) != 1 || f.analyzed[0] != want {
+		t.Errorf("analyzed %q, want %q", f.analyzed, want)
+	}
+	if s := seen(m); !strings.Contains(s, "refused") || !strings.Contains(s, "wrong-port") {
+		t.Errorf("no verdict with causes:\n%s", s)
+	}
+}
+
+func TestClearedPasteComesBack(t *testing.T) {
+	m, f := at(t, 80, 24)
+	press(m, "alt+2")
+	m.Update(tea.PasteMsg{Content: "one\r\ntwo"})
+	press(m, "ctrl+l", "ctrl+z", "ctrl+r")
+	if len(f.analyzed) != 1 || f.analyzed[0] != "one\ntwo" {
+		t.Errorf("analyzed %q", f.analyzed)
+	}
+}
+
+// A bounce leads to a probe: p fills the form from the report.
+func TestFromReportToProbe(t *testing.T) {
+	m, f := at(t, 80, 24)
+	press(m, "alt+2")
+	m.Update(tea.PasteMsg{Content: pasteText})
+	press(m, "ctrl+r", "p")
+	if m.at != atProbe {
+		t.Fatal("p did not go to the probe screen")
+	}
+	press(m, "ctrl+r")
+	if len(f.probed) != 1 || f.probed[0].Host != "outbound-us1.ppe-hosted.com" || f.probed[0].To != "desk@partner.example" || f.probed[0].From != "alerts@customer.example" {
+		t.Errorf("probed %+v", f.probed)
+	}
+}
+
+func TestFolderIsListedAndFiltered(t *testing.T) {
+	m, _ := at(t, 100, 30)
+	press(m, "alt+2", "ctrl+o")
+	typeText(m, "bounces")
+	press(m, "enter", "/")
+	typeText(m, "verdict:refused 04.eml")
+	press(m, "enter")
+	if s := seen(m); !strings.Contains(s, "1 of 30") || !strings.Contains(s, "bounces/04.eml") || strings.Contains(s, "05.eml") {
+		t.Errorf("filter:\n%s", s)
+	}
+	press(m, "enter")
+	if s := seen(m); !strings.Contains(s, "VERDICT") {
+		t.Errorf("the entry did not open:\n%s", s)
+	}
+}
+
+func TestRelayScreen(t *testing.T) {
+	m, f := at(t, 80, 24)
+	press(m, "3", "s")
+	if s := seen(m); !strings.Contains(s, "127.0.0.1:2525") || !strings.Contains(s, "shown-once") {
+		t.Errorf("started:\n%s", s)
+	}
+	press(m, "down", "space")
+	if !cmp.Equal(f.set, []string{"starttls-stripped"}) {
+		t.Errorf("scenarios set: %v", f.set)
+	}
+	press(m, "c")
+	typeText(m, "cred new printer")
+	press(m, "enter")
+	if !cmp.Equal(f.said, []string{"cred new printer"}) {
+		t.Errorf("statements: %v", f.said)
+	}
+	press(m, "shift+tab", "enter")
+	if s := seen(m); !strings.Contains(s, "rule P1: A13") {
+		t.Errorf("the session does not show its rule:\n%s", s)
+	}
+	press(m, "esc", "p")
+	if len(f.probed) != 1 || !f.probed[0].Bundled {
+		t.Errorf("p probed %+v", f.probed)
+	}
+}
+
+func TestHistoryCompares(t *testing.T) {
+	m, f := at(t, 80, 24)
+	old := sample()
+	old.Verdict.Code = analyze.Deferred
+	f.runs = []Run{{Report: sample(), When: testNow}, {Report: old, When: testNow}}
+	press(m, "4", "d", "down", "d")
+	if s := seen(m); !strings.Contains(s, "verdict: deferred -> refused") {
+		t.Errorf("comparison:\n%s", s)
+	}
+}
+
+func TestCopySaysWhichWay(t *testing.T) {
+	for _, c := range []struct{ env, want string }{
+		{"TERM=xterm", "by OSC 52"},
+		{"TERM=dumb", "is in /state/copy.md"},
+	} {
+		m, _ := at(t, 120, 40)
+		m.o.Environment = []string{c.env}
+		press(m, "ctrl+r", "Y")
+		if s := seen(m); !strings.Contains(s, c.want) {
+			t.Errorf("%s: no %q on screen:\n%s", c.env, c.want, s)
+		}
+	}
+}
+
+// Every key that a screen binds stands in its help, and the help shows no other.
+func TestHelpIsTheBindings(t *testing.T) {
+	for _, visit := range visits {
+		m, _ := at(t, 120, 120)
+		press(m, visit...)
+		bs := append(m.current().bindings(), m.global()...)
+		m.openHelp()
+		s := seen(m)
+		for _, b := range bs {
+			if b.long == "" || b.run == nil || len(b.keys) == 0 {
+				t.Errorf("%v: a binding without words, keys or deed: %+v", visit, b.keys)
+			}
+			for _, k := range b.keys {
+				if !strings.Contains(s, keyName(k)) {
+					t.Errorf("%v: key %q is bound and not in the help:\n%s", visit, k, s)
+				}
+			}
+		}
+	}
+}
+
+// visits lead to each view of the program.
+var visits = [][]string{
+	{},
+	{"right"},
+	{"ctrl+r"},
+	{"ctrl+r", "t"},
+	{"alt+2"},
+	{"alt+2", "ctrl+o"},
+	{"alt+2", "x", "ctrl+r"},
+	{"alt+2", "x", "ctrl+r", "t"},
+	{"alt+2", "x", "ctrl+r", "t", "/"},
+	{"alt+2", "ctrl+o", "f", "enter"},
+	{"alt+2", "ctrl+o", "f", "enter", "/"},
+	{"3"},
+	{"3", "s"},
+	{"3", "s", "tab"},
+	{"3", "s", "tab", "enter"},
+	{"3", "c"},
+	{"3", "/"},
+	{"4"},
+	{"ctrl+r", "4"},
+	{"ctrl+r", "4", "enter"},
+	{"ctrl+r", "4", "d", "d"},
+}
+
+// No view overflows or panics at any size.
+func TestNoOverflowAtAnySize(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	sizes := [][2]int{{20, 5}, {40, 12}, {72, 20}, {80, 24}, {120, 40}, {300, 100}, {1, 1}}
+	for range 12 {
+		sizes = append(sizes, [2]int{20 + rng.IntN(281), 5 + rng.IntN(96)})
+	}
+	for _, visit := range visits {
+		m, f := at(t, 80, 24)
+		f.report.Outcomes[0].Recipient = strings.Repeat("long", 60) + "@\u202epartner.example"
+		f.report.Verdict.Headline = "wide 漢字 " + strings.Repeat("word ", 30)
+		press(m, visit...)
+		for _, size := range sizes {
+			m.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+			for _, helped := range []bool{false, true} {
+				m.help = nil
+				if helped {
+					m.openHelp()
+				}
+				rows := strings.Split(m.View().Content, "\n")
+				if len(rows) > size[1] {
+					t.Errorf("%v at %v: %d rows", visit, size, len(rows))
+				}
+				for _, r := range rows {
+					if n := lipgloss.Width(r); n > size[0] {
+						t.Errorf("%v at %v: a row of %d cells: %q", visit, size, n, r)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Nothing of the server's or the paste's bytes reaches the terminal raw.
+func TestHostileBytesAreEscaped(t *testing.T) {
+	const hostile = "x\x1b[31m\x1b]0;owned\x07\u202e\u200b\u009b31m\x00y"
+	m, f := at(t, 120, 40)
+	o := &f.report.Outcomes[0]
+	o.Recipient, o.RefusedBy, o.Reply.Text, o.Evidence[0].Quote = hostile, hostile, hostile, hostile
+	f.report.Verdict.Headline = hostile
+	f.report.Findings[0].Title = hostile
+	press(m, "alt+2")
+	m.Update(tea.PasteMsg{Content: hostile + "\r" + hostile})
+	check := func(where string) {
+		t.Helper()
+		content := m.View().Content
+		for _, bad := range []string{"\x1b[31m\x1b]", "\x1b]0", "\x07", "\u202e", "\u200b", "\u009b", "\x00"} {
+			if strings.Contains(content, bad) {
+				t.Errorf("%s: %q reaches the terminal", where, bad)
+			}
+		}
+	}
+	check("paste")
+	press(m, "ctrl+r")
+	check("result")
+	press(m, "t")
+	check("text")
+	press(m, "esc", "down")
+	check("finding")
+}
+
+func TestGoldenScreens(t *testing.T) {
+	for i, visit := range visits {
+		for _, size := range [][2]int{{80, 24}, {120, 40}, {40, 12}} {
+			m, _ := at(t, size[0], size[1])
+			press(m, visit...)
+			got := strings.TrimRight(trimRows(seen(m)), "\n") + "\n"
+			name := filepath.Join("testdata", fmt.Sprintf("%02d-%s-%dx%d.txt", i, strings.Join(visit, "_"), size[0], size[1]))
+			name = strings.NewReplacer("+", "-", "?", "help", "/_", "search_", "_/", "_search").Replace(name)
+			if *update {
+				if err := os.MkdirAll("testdata", 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			want, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(string(want), got); d != "" {
+				t.Errorf("%s (-want +got); -update rewrites it:\n%s", name, d)
+			}
+		}
+	}
+}
+
+func trimRows(s string) string {
+	rows := strings.Split(s, "\n")
+	for i := range rows {
+		rows[i] = strings.TrimRight(rows[i], " ")
+	}
+	return strings.Join(rows, "\n")
+}
+
+func BenchmarkScroll200000Lines(b *testing.B) {
+	v := newTextView(strings.Repeat("Nov 24 10:39:58 mail postfix/smtp[23603]: C9E939E673A: to=<desk@partner.example>\n", 200_000))
+	b.ResetTimer()
+	for i := range b.N {
+		v.top = i % 190_000
+		for _, l := range v.draw(120, 40) {
+			_ = l.render(120)
+		}
+	}
+}
