@@ -2,16 +2,13 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"runtime"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/smtp-handoff/handoff/analyze"
-	"github.com/smtp-handoff/handoff/analyze/transcript"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/report"
 )
 
@@ -72,71 +69,26 @@ of several inputs the worst.`,
 	fs.BoolVar(&f.summary, "summary", false, "count by verdict, refuser, reply, cause and day in place of a report per message")
 	fs.StringSliceVar(&f.ourDomains, "our-domain", nil, "`DOMAIN` of ours, for the direction of the mail; repeatable")
 	fs.StringSliceVar(&f.relayDomains, "relay-domain", nil, "`DOMAIN` of a relay beside ppe-hosted.com; repeatable")
-	fs.StringArrayVar(&f.facts, "fact", nil, "`NAME=VALUE` that you know: "+strings.Join(factNames(), ", ")+"; repeatable")
+	fs.StringArrayVar(&f.facts, "fact", nil, "`NAME=VALUE` that you know and no text says: "+strings.Join(factNames(), ", ")+"; repeatable")
 	fs.BoolVar(&f.single, "single", false, "take each file as one text, even if it looks like a mailbox")
 	registerSecrets(fs)
 	return cmd
 }
 
-// fact is something that no text says and the user may know.
-type fact struct {
-	name string
-	set  func(*analyze.Facts, string) bool
-}
-
-var facts = []fact{
-	{"intent", func(f *analyze.Facts, v string) bool {
-		f.Intent = analyze.Intent(v)
-		return v == "auth" || v == "server" || v == "both"
-	}},
-	{"credential-age", func(f *analyze.Facts, v string) bool { return age(&f.CredentialAge, v) }},
-	{"user-age", func(f *analyze.Facts, v string) bool { return age(&f.UserAge, v) }},
-	{"domain-age", func(f *analyze.Facts, v string) bool { return age(&f.DomainAge, v) }},
-	{"forwarded", func(f *analyze.Facts, v string) bool { return truth(&f.Forwarded, v) }},
-	{"listed", func(f *analyze.Facts, v string) bool { return truth(&f.Listed, v) }},
-	{"registered", func(f *analyze.Facts, v string) bool { return truth(&f.Registered, v) }},
-}
-
 func factNames() []string {
-	out := make([]string, len(facts))
-	for i, f := range facts {
-		out[i] = f.name
+	var out []string
+	for _, k := range analyze.FactKinds() {
+		out = append(out, k.Name)
 	}
 	return out
 }
 
-func age(to *time.Duration, v string) bool {
-	d, err := time.ParseDuration(v)
-	*to = d
-	return err == nil && d > 0
-}
-
-func truth(to *transcript.Fact, v string) bool {
-	switch v {
-	case "yes":
-		*to = transcript.Yes
-	case "no":
-		*to = transcript.No
-	default:
-		return false
-	}
-	return true
-}
-
 // parseFacts reads --fact.
 func parseFacts(all []string, to *analyze.Facts) error {
-next:
 	for _, s := range all {
-		name, value, _ := strings.Cut(s, "=")
-		for _, f := range facts {
-			if f.name == name {
-				if !f.set(to, value) {
-					return usage(fmt.Sprintf("--fact does not take %q", s), "ages are durations (20m), the others yes or no, intent is auth, server or both")
-				}
-				continue next
-			}
+		if err := to.Set(s); err != nil {
+			return usage("--fact: "+err.Error(), "a fact is one of "+strings.Join(factNames(), ", "))
 		}
-		return usage(fmt.Sprintf("there is no fact %q", name), "it is one of "+strings.Join(factNames(), ", "))
 	}
 	return nil
 }
@@ -170,8 +122,9 @@ func (p *program) checkInputs(args []string) error {
 
 // analyze reads, judges and writes, in the order of the input.
 func (p *program) analyze(ctx context.Context, args []string, f *analyzeFlags, o analyze.Options) error {
-	several := len(args) > 1 || p.mayHoldSeveral(args[0], f)
-	out, err := p.openReports(several, "")
+	st, statErr := os.Stat(args[0])
+	several := len(args) > 1 || statErr == nil && st.IsDir()
+	out, err := p.openReports(several, "", o.RelayDomains)
 	if err != nil {
 		return err
 	}

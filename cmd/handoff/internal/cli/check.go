@@ -100,7 +100,7 @@ has changed since the last one.`,
 			if err := f.checkPorts(cmd); err != nil {
 				return err
 			}
-			f.deadline = limits.deadline
+			f.deadline, f.noNames = limits.deadline, true
 			f.timeout = min(f.timeout, limits.deadline)
 			f.host = c.host
 			var j *job

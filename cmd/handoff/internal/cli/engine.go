@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"time"
 
 	"github.com/smtp-handoff/handoff/analyze"
@@ -10,15 +11,19 @@ import (
 )
 
 // judgeProbe says what the sessions of a probe mean.
-func judgeProbe(j *job, res *probe.Result, now time.Time) *analyze.Report {
+func judgeProbe(j *job, res *probe.Result, names []analyze.Finding, now time.Time) *analyze.Report {
 	o := j.judge
 	o.Source, o.Now = j.target.Host, now
+	var dns *analyze.DNS
+	if j.names != nil {
+		dns = j.names.dns()
+	}
 	return analyze.JudgeProbe(analyze.Probe{
 		Target: j.target.Host, Intent: j.intent, Sessions: res.Sessions, Partial: res.Partial,
 		Planned: analyze.Planned{
 			Credential: j.plan.Credential != nil, From: j.plan.From, To: j.plan.To, StopAfter: j.plan.StopAfter,
 		},
-		Findings: passwordFindings(j.odd),
+		DNS: dns, Findings: slices.Concat(passwordFindings(j.odd), names),
 	}, o)
 }
 

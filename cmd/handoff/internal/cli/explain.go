@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/smtp-handoff/handoff/analyze"
 	"github.com/smtp-handoff/handoff/analyze/causes"
 	"github.com/smtp-handoff/handoff/analyze/policy"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/report"
@@ -95,7 +96,7 @@ func (p *program) lint(dir string) error {
 	if err != nil {
 		return err
 	}
-	problems := causes.Lint(fsys, pageChecks())
+	problems := analyze.LintCauses(fsys)
 	if strings.HasPrefix(p.flags.format, "json") {
 		if problems == nil {
 			problems = []causes.Problem{}
@@ -117,14 +118,6 @@ func (p *program) lint(dir string) error {
 	}
 	p.say("nothing is wrong with the pages in %s", dir)
 	return nil
-}
-
-// pageChecks are the checks that need more than the page itself.
-func pageChecks() causes.Checks {
-	return causes.Checks{
-		Source: func(key string) bool { _, ok := policy.Source(key); return ok },
-		Known:  func(id string) bool { _, ok := causes.Page(id); return ok },
-	}
 }
 
 func (p *program) listPages(docs []causes.Doc) error {

@@ -68,6 +68,9 @@ func (p *program) fromReport(cmd *cobra.Command, f *probeFlags, name string) err
 			}
 		}
 		fillFrom(f, orElse(o.RefusedBy, o.Target), ports, o.Sender, o.Recipient, set)
+		if len(f.from) == 0 && o.Recipient != "" {
+			p.say("the report states no sender, so the envelope is not tried; --from ADDRESS adds it")
+		}
 		break
 	}
 	if f.host == "" {

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/hex"
-	"os"
 	"strings"
 
 	"github.com/smtp-handoff/handoff/analyze"
@@ -19,26 +18,6 @@ type analyzed struct {
 	unreadable string // why nothing in it can be read, and what to do; empty: it could be
 	err        error  // of the system, when the source could not be opened
 	bytes      int64
-}
-
-// mayHoldSeveral tells inputs that may give several reports: a folder, a file
-// that begins like an mbox or a compressed one, or a log that comes in pieces.
-func (p *program) mayHoldSeveral(name string, f *analyzeFlags) bool {
-	if f.single || name == "-" {
-		return false
-	}
-	st, err := os.Stat(name)
-	if err == nil && (st.IsDir() || st.Size() > mailbox.MaxWhole) {
-		return true
-	}
-	file, err := os.Open(name)
-	if err != nil {
-		return false
-	}
-	defer file.Close()
-	begin := make([]byte, 5)
-	n, _ := file.Read(begin)
-	return string(begin[:n]) == "From " || strings.HasPrefix(string(begin[:n]), "\x1f\x8b")
 }
 
 // eachReport judges every message of the inputs and gives the reports in order.
@@ -72,7 +51,7 @@ func judgeMessage(m *mailbox.Message, o analyze.Options, withLines bool) *analyz
 		return a
 	}
 	a.report = analyze.Analyze(m.Data, o)
-	if withLines {
+	if withLines && len(m.Data) <= maxWithLines {
 		a.lines = evidenceLines(m, a.report)
 	}
 	return a
@@ -91,6 +70,11 @@ func eachEvidence(r *analyze.Report, fn func(*analyze.Evidence)) {
 		}
 	}
 }
+
+// maxWithLines is up to how many bytes a message has the whole lines of its
+// evidence shown. Beyond it the quotes stand alone: masking a whole message for
+// a few lines takes several times its size in memory.
+const maxWithLines = 1 << 20
 
 // maxLineShown bounds what is kept of a line that evidence stands in.
 const maxLineShown = 4 << 10

@@ -42,6 +42,8 @@ func (c *module) job(ctx context.Context, host string) (*job, error) {
 	}
 	j := c.base
 	j.target.Host = host
+	j.names = newNames(c.base.names.client)
+	j.options.Resolver = j.names.client
 	if c.config.HasCredential() {
 		password := c.password
 		j.odd = c.odd
@@ -68,7 +70,7 @@ func moduleFlags(m *config.Module) *probeFlags {
 		ports: m.Ports, intent: orElse(m.Intent, "auth"), helo: m.HELO, mechanism: orElse(m.Mechanism, "auto"),
 		from: m.From, to: m.To, ourDomains: m.OurDomains, stopAfter: orElse(m.StopAfter, "envelope"), ca: m.CAFile,
 		timeout: 30 * time.Second, deadline: 2 * time.Minute, only4: m.IPVersion == 4, only6: m.IPVersion == 6, source: m.Source,
-		retryWait: time.Minute,
+		retryWait: time.Minute, noNames: true,
 	}
 	if len(f.ports) == 0 {
 		f.ports = []int{25, 587}

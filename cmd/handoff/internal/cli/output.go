@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/smtp-handoff/handoff/analyze"
+	"github.com/smtp-handoff/handoff/analyze/transcript"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/report"
 )
 
@@ -74,25 +75,39 @@ type reports struct {
 	sink *sink
 	w    report.Writer
 	code int
+	// hidden says what a strict redaction took from the report being written.
+	hidden       string
+	relayDomains []string
 }
 
 // openReports opens the output of a command that reports. stream says that
 // there may be several reports.
-func (p *program) openReports(stream bool, command string) (*reports, error) {
+func (p *program) openReports(stream bool, command string, relayDomains []string) (*reports, error) {
 	s, err := p.openSink()
 	if err != nil {
 		return nil, err
 	}
-	w, err := p.writer(s.w, report.Options{
+	r := &reports{p: p, sink: s, relayDomains: relayDomains}
+	r.w, err = p.writer(s.w, report.Options{
 		Color: report.ColorFor(s.w, p.flags.color, p.getenv),
 		Quiet: p.flags.quiet, Verbose: p.flags.verbose,
-		Command: command, Version: version(), Stream: stream,
+		Command: p.shown(command), Version: version(), Stream: stream,
+		Masked: func() string { return r.hidden },
 	})
 	if err != nil {
 		s.discard()
 		return nil, err
 	}
-	return &reports{p: p, sink: s, w: w}, nil
+	return r, nil
+}
+
+// shown is a command as the redaction of the run lets it be shown.
+func (p *program) shown(command string) string {
+	if p.flags.redact != "strict" {
+		return command
+	}
+	text, _ := transcript.Redact([]byte(command), transcript.Strict)
+	return string(text)
 }
 
 func (p *program) writer(w io.Writer, o report.Options) (report.Writer, error) {
@@ -110,7 +125,7 @@ func (p *program) writer(w io.Writer, o report.Options) (report.Writer, error) {
 func (r *reports) write(rep *analyze.Report, lines report.Lines) error {
 	r.code = analyze.WorseExit(r.code, analyze.ExitCode(rep))
 	if r.p.flags.redact == "strict" {
-		rep, lines = strict(rep, lines)
+		rep, lines, r.hidden = strict(rep, lines, r.relayDomains)
 	}
 	if r.p.flags.format == "prom" && rep.Kind != "probe" {
 		return usage("the format prom is for probes", "for texts there is --summary -o json")

@@ -5,15 +5,16 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/smtp-handoff/handoff/analyze"
+	"github.com/smtp-handoff/handoff/analyze/policy"
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/config"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/report"
@@ -104,7 +105,7 @@ Exit code: 0 ready as intended, 1 a problem, 3 inconclusive.`,
 
 // runProbe runs a job and writes its report.
 func (p *program) runProbe(ctx context.Context, j *job, transcriptFile, command string) error {
-	out, err := p.openReports(false, command)
+	out, err := p.openReports(false, command, j.judge.RelayDomains)
 	if err != nil {
 		return err
 	}
@@ -143,11 +144,25 @@ func (p *program) runJob(ctx context.Context, j *job) (*analyze.Report, *probe.R
 	if j.options.Observe == nil && !p.flags.quiet && (p.flags.verbose || report.IsTerminal(p.plainStderr())) {
 		j.options.Observe = p.progress
 	}
+	var found []analyze.Finding
+	var survey sync.WaitGroup
+	looking, stop := context.WithCancel(ctx)
+	defer stop()
+	if j.surveyed() {
+		survey.Go(func() { found = j.names.survey(looking, j) })
+	}
 	res, err := probe.Run(ctx, j.target, j.plan, j.options)
+	grace := surveyGrace
+	if err != nil {
+		grace = 0
+	}
+	late := time.AfterFunc(grace, stop)
+	survey.Wait()
+	late.Stop()
 	if err != nil {
 		return nil, nil, err
 	}
-	return judgeProbe(j, &res, p.now()), &res, nil
+	return judgeProbe(j, &res, found, p.now()), &res, nil
 }
 
 // announce says what is about to happen, before anything does.
@@ -220,7 +235,8 @@ func (p *program) writeTranscript(s *sink, sessions []transcript.Session) error 
 		if i > 0 {
 			_, _ = io.WriteString(s.w, "\n")
 		}
-		if _, err := io.WriteString(s.w, transcriptText(&sessions[i])); err != nil {
+		text, _ := transcript.Redact([]byte(transcriptText(&sessions[i])), p.level())
+		if _, err := s.w.Write(text); err != nil {
 			return cannotWrite(err)
 		}
 	}
@@ -231,27 +247,7 @@ func (p *program) writeTranscript(s *sink, sessions []transcript.Session) error 
 func passwordFindings(odd []config.Oddity) []analyze.Finding {
 	var out []analyze.Finding
 	for _, o := range odd {
-		f := analyze.Finding{
-			ID: string(o), Severity: analyze.Warning, Evidence: []analyze.Evidence{},
-			Source: "how the password was handed over",
-		}
-		fix := "type the password anew, or copy it as plain text"
-		switch o {
-		case config.EdgeSpace:
-			f.Title = "the password starts or ends with white space"
-			f.Why = "it was sent as it is; white space at the edge is often copied along by mistake and then gives 535"
-		case config.NoBreakSpace:
-			f.Title = "the password has a no-break or invisible space in it"
-			f.Why = "it was sent as it is; web pages copy such characters in place of a blank, and they then give 535"
-		case config.ControlInside:
-			f.Title = "the password has a control character in it"
-			f.Why = "it was sent as it is; a line end of another system or a key press is a likely cause, and it then gives 535"
-		case config.FileReadable:
-			f.Title = "others may read the password file"
-			f.Why = "its mode lets the group or everybody read it"
-			fix = "chmod 600 on the file, and a new credential if others used this machine"
-		}
-		f.Fix = []analyze.Fix{{Who: analyze.SenderSystem, Text: fix}}
+		f, _ := analyze.FindingOf(string(o), nil)
 		out = append(out, f)
 	}
 	return out
@@ -306,17 +302,6 @@ func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// resolverAt asks one name server.
-func resolverAt(address string) (probe.Resolver, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil || host == "" || port == "" {
-		return nil, usage(fmt.Sprintf("--resolver does not take %q", address), "write HOST:PORT, as 192.0.2.53:53")
-	}
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, network, address)
-	}}, nil
-}
-
 // probeBundled starts the reference relay on loopback and probes it.
 func (p *program) probeBundled(ctx context.Context, f *probeFlags, scenarios []string, transcriptFile, command string) error {
 	j, closeRelay, err := p.bundledJob(ctx, f, scenarios)
@@ -354,7 +339,17 @@ func (p *program) bundledJob(ctx context.Context, f *probeFlags, scenarios []str
 	if err := r.Start(); err != nil {
 		return nil, nil, err
 	}
-	c := &w.Client
+	j, err := p.jobFor(ctx, f, r, &w.Client)
+	if err != nil {
+		r.Close()
+		return nil, nil, err
+	}
+	return j, r.Close, nil
+}
+
+// jobFor makes a probe of a reference relay of this process. What the flags
+// leave open comes from the client c, the sending system that its presets need.
+func (p *program) jobFor(ctx context.Context, f *probeFlags, r *relay.Relay, c *policy.Client) (*job, error) {
 	given := f.user != ""
 	f.host = orElse(c.Host, r.ServerName())
 	if len(f.from) == 0 && len(f.to) == 0 {
@@ -365,8 +360,7 @@ func (p *program) bundledJob(ctx context.Context, f *probeFlags, scenarios []str
 	}
 	j, err := p.job(ctx, f)
 	if err != nil {
-		r.Close()
-		return nil, nil, err
+		return nil, err
 	}
 	if !given && c.Auth {
 		j.plan.Credential = probe.NewCredential(f.host, c.Username, c.Password)
@@ -374,8 +368,8 @@ func (p *program) bundledJob(ctx context.Context, f *probeFlags, scenarios []str
 	if j.options.RootCAs == nil {
 		j.options.RootCAs = r.RootCAs()
 	}
-	if j.options.Resolver == nil {
-		j.options.Resolver = r
+	if f.resolver == "" {
+		j.options.Resolver, j.names = r, nil
 	}
 	if len(j.target.Connect) == 0 {
 		j.options.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -387,7 +381,7 @@ func (p *program) bundledJob(ctx context.Context, f *probeFlags, scenarios []str
 		}
 	}
 	j.note = "the bundled reference relay, in process"
-	return j, r.Close, nil
+	return j, nil
 }
 
 func noScenario(name string) error {
@@ -398,9 +392,12 @@ func noScenario(name string) error {
 // terminal, the same first run as plain text elsewhere.
 func (p *program) firstRun(ctx context.Context) error {
 	interactive := !p.flags.noTUI && !p.flags.noInput && p.flags.format == "text" && p.flags.output == "" &&
-		report.IsTerminal(p.stdin) && report.IsTerminal(p.stdout) && os.Getenv("TERM") != "dumb"
-	if interactive && screens != nil {
-		return screens(ctx, p)
+		report.IsTerminal(p.stdin) && report.IsTerminal(p.stdout) && p.getenv("TERM") != "dumb"
+	if interactive {
+		return openScreens(ctx, p)
+	}
+	if p.linearMode() {
+		return p.linear(ctx)
 	}
 	f := &probeFlags{
 		bundled: true, ports: []int{25, 587}, intent: "auth", mechanism: "auto", stopAfter: "envelope",
@@ -408,6 +405,3 @@ func (p *program) firstRun(ctx context.Context) error {
 	}
 	return p.probeBundled(ctx, f, nil, "", "handoff probe --bundled")
 }
-
-// screens opens the terminal program; nil in a build without it.
-var screens func(context.Context, *program) error

@@ -55,6 +55,8 @@ type probeFlags struct {
 	allAddresses    bool
 	tlsScan         bool
 	noPipelining    bool
+	facts           []string
+	noNames         bool
 	retries         int
 	retryWait       time.Duration
 }
@@ -96,7 +98,9 @@ func (f *probeFlags) register(s *pflag.FlagSet, plugin bool) {
 	s.BoolVar(&f.allAddresses, "all-addresses", false, "probe every address of HOST, not only the first that answers")
 	s.BoolVar(&f.tlsScan, "tls-scan", false, "ask which TLS versions are accepted, on connections of their own")
 	s.BoolVar(&f.noPipelining, "no-pipelining", false, "one command at a time, for comparison")
+	s.StringArrayVar(&f.facts, "fact", nil, "`NAME=VALUE` that you know: "+strings.Join(factNames(), ", ")+"; repeatable")
 	s.IntVar(&f.retries, "retries", 0, "`TIMES` to repeat a session that was put off (4xx)")
+	s.BoolVar(&f.noNames, "no-names", false, "do not look at the sender's domain (SPF, DMARC, MX) and our own name")
 	s.DurationVar(&f.retryWait, "retry-wait", time.Minute, "pause before each of the --retries")
 	registerSecrets(s)
 }
@@ -109,7 +113,10 @@ type job struct {
 	intent  analyze.Intent
 	judge   analyze.Options
 	odd     []config.Oddity
-	note    string // where the probe really goes, when that is not plain
+	names   *names
+	// noSurvey: only the relay's own name is asked for.
+	noSurvey bool
+	note     string // where the probe really goes, when that is not plain
 }
 
 // job checks the flags and reads what they name. Nothing is sent before all of
@@ -164,12 +171,17 @@ func (p *program) job(ctx context.Context, f *probeFlags) (*job, error) {
 			return nil, err
 		}
 	}
-	if f.resolver != "" {
-		if j.options.Resolver, err = resolverAt(f.resolver); err != nil {
-			return nil, err
-		}
+	client, err := resolver(f.resolver)
+	if err != nil {
+		return nil, err
 	}
+	j.names = newNames(client)
+	j.options.Resolver = j.names.client
+	j.noSurvey = f.noNames
 	j.judge = analyze.Options{RelayDomains: f.relayDomains, Facts: analyze.Facts{Intent: j.intent, OurDomains: f.ourDomains}}
+	if err := parseFacts(f.facts, &j.judge.Facts); err != nil {
+		return nil, err
+	}
 	return j, p.credential(ctx, f, j)
 }
 

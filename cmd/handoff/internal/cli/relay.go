@@ -59,7 +59,12 @@ counted and thrown away; 1,000 sessions or 8 MB in the log.`,
   handoff relay account cred new "copier, second floor"
   handoff relay account clock +60m
   handoff relay why 3`,
-		Args: noArguments,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return p.unknownCommand(cmd, args[0])
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, s := range f.scenarios {
 				if s == "list" {
@@ -86,8 +91,9 @@ counted and thrown away; 1,000 sessions or 8 MB in the log.`,
 	fs.StringVar(&f.region, "region", "", "stack this relay plays, us1 or eu1")
 	fs.StringVar(&f.caFile, "ca-file", "", "write the authority's certificate to `FILE`")
 	fs.StringVar(&f.control, "control", "", "`PATH` of the control socket (default: in a folder of the user's own)")
-	cmd.AddCommand(p.relayAccountCommand(), p.relayAskCommand("log", "print the sessions the relay has seen, with the rule that decided each reply"),
+	cmd.AddCommand(p.relayAccountCommand(), p.relayTestCommand(), p.relayReplayCommand(), p.relayAskCommand("log", "print the sessions the relay has seen, with the rule that decided each reply"),
 		p.relayAskCommand("why", "say which rule and which statement decided a session"),
+		p.relayAskCommand("ndr", "print the report that a mail system would have written about a session"),
 		p.relayAskCommand("messages", "list the messages the relay answered for"),
 		p.relayAskCommand("counters", "print sums by rule, stage and reply code"),
 		p.relayAskCommand("stop", "end the running relay"))

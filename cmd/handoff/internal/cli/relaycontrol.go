@@ -18,8 +18,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/smtp-handoff/handoff/analyze/policy"
+	"github.com/smtp-handoff/handoff/analyze/transcript"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/report"
 	"github.com/smtp-handoff/handoff/probe/relay"
+	"github.com/smtp-handoff/handoff/probe/relay/bounce"
 )
 
 // The control of a running relay: one line of JSON asked, one line answered,
@@ -35,15 +37,17 @@ const (
 const controlPatience = 10 * time.Second
 
 type ask struct {
-	Command   string `json:"command"` // account, log, why, messages, counters, stop
+	Command   string `json:"command"` // account, log, why, ndr, messages, counters, stop
 	Statement string `json:"statement,omitempty"`
 	Session   string `json:"session,omitempty"`
+	Family    string `json:"family,omitempty"` // of the report that ndr composes
 	JSON      bool   `json:"json,omitempty"`
 }
 
 type answer struct {
 	Error    string          `json:"error,omitempty"`
 	Lines    []string        `json:"lines,omitempty"`
+	Text     string          `json:"text,omitempty"`     // a document, as it is
 	Username string          `json:"username,omitempty"` // of a new credential,
 	Password string          `json:"password,omitempty"` // once
 	Data     json.RawMessage `json:"data,omitempty"`
@@ -152,6 +156,20 @@ func (s *controlServer) answer(q ask) answer {
 			return withData(r)
 		}
 		return answer{Lines: whyLines(&r)}
+	case "ndr":
+		r, ok := s.relay.Session(q.Session)
+		if !ok {
+			return answer{Error: fmt.Sprintf("the log has no session %q", q.Session)}
+		}
+		info, ok := bounce.Find(q.Family)
+		if !ok {
+			return answer{Error: fmt.Sprintf("no system is called %q; there are %s", q.Family, strings.Join(families(), ", "))}
+		}
+		text, err := bounce.Compose(info.Family, r.Session, bounce.Options{})
+		if err != nil {
+			return answer{Error: err.Error()}
+		}
+		return answer{Text: string(text)}
 	case "messages":
 		messages := s.relay.Messages()
 		if q.JSON {
@@ -173,6 +191,15 @@ func (s *controlServer) answer(q ask) answer {
 		return answer{Lines: []string{"the relay ends"}}
 	}
 	return answer{Error: "unknown command"}
+}
+
+// families are the systems whose reports can be composed.
+func families() []string {
+	var out []string
+	for _, f := range bounce.Families() {
+		out = append(out, string(f.Family))
+	}
+	return out
 }
 
 func withData(v any) answer {
@@ -332,7 +359,7 @@ func (p *program) ask(ctx context.Context, control string, q ask) (answer, error
 	return a, nil
 }
 
-// show prints an answer.
+// showAnswer prints an answer.
 func (p *program) showAnswer(a answer) error {
 	var b strings.Builder
 	for _, l := range a.Lines {
@@ -344,6 +371,7 @@ func (p *program) showAnswer(a answer) error {
 	if a.Data != nil {
 		return p.writeJSON(a.Data)
 	}
+	b.WriteString(transcript.EscapeLines(a.Text))
 	if _, err := io.WriteString(p.stdout, b.String()); err != nil {
 		return cannotWrite(err)
 	}
@@ -352,17 +380,17 @@ func (p *program) showAnswer(a answer) error {
 
 // relayAskCommand is a question to a running relay.
 func (p *program) relayAskCommand(name, short string) *cobra.Command {
-	var control string
-	use := name
-	if name == "why" {
+	var control, family string
+	use, about := name, name == "why" || name == "ndr"
+	if about {
 		use += " SESSION"
 	}
 	cmd := &cobra.Command{
 		Use: use, Short: short,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if name == "why" {
+			if about {
 				if len(args) != 1 {
-					return usage("why needs the number of one session", "'handoff relay log' lists them")
+					return usage(name+" needs the number of one session", "'handoff relay log' lists them")
 				}
 				return nil
 			}
@@ -370,8 +398,8 @@ func (p *program) relayAskCommand(name, short string) *cobra.Command {
 		},
 		RunE: p.command(func(cmd *cobra.Command, args []string) error {
 			q := ask{Command: name, JSON: strings.HasPrefix(p.flags.format, "json")}
-			if name == "why" {
-				q.Session = args[0]
+			if about {
+				q.Session, q.Family = args[0], family
 			}
 			a, err := p.ask(cmd.Context(), control, q)
 			if err != nil {
@@ -381,6 +409,9 @@ func (p *program) relayAskCommand(name, short string) *cobra.Command {
 		}),
 	}
 	cmd.Flags().StringVar(&control, "control", "", "`PATH` of the relay's control socket (default: the one relay that runs)")
+	if name == "ndr" {
+		cmd.Flags().StringVar(&family, "format", string(bounce.Postfix), "`SYSTEM` whose report it is: "+strings.Join(families(), ", "))
+	}
 	return cmd
 }
 

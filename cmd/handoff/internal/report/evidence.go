@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -30,6 +31,14 @@ type piece struct {
 type quoted struct {
 	Number int
 	Pieces []piece
+}
+
+// Label is the number of the line; empty for what is no line of a text.
+func (q quoted) Label() string {
+	if q.Number == 0 {
+		return ""
+	}
+	return strconv.Itoa(q.Number)
 }
 
 // snippet is a run of neighbouring lines.
@@ -98,6 +107,9 @@ func snippets(evidence []analyze.Evidence, lines Lines) (all []snippet, left int
 func place(m mark) string {
 	if m.port != 0 {
 		return fmt.Sprintf("session %d, line %d", m.port, m.line)
+	}
+	if m.line == 0 {
+		return "as the name service has it"
 	}
 	return fmt.Sprintf("line %d, column %d", m.line, m.from+1)
 }

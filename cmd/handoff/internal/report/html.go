@@ -19,19 +19,20 @@ var page string
 // They are parsed when the first page is asked for: a start takes milliseconds.
 var pages = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("page").Funcs(template.FuncMap{
-		"show":     show,
-		"word":     func(v any) string { return show(fmt.Sprint(v)) },
-		"showList": showList,
-		"took":     took,
-		"cells":    Cells,
-		"reply":    replyLine,
-		"unstated": func(s string) string { return orUnstated(s, "not stated") },
-		"hasReply": func(r analyze.Reply) bool { return r.Code != 0 || r.Enhanced != "" || r.Text != "" },
-		"evidence": func(e []analyze.Evidence, l Lines) []snippet { s, _ := snippets(e, l); return s },
-		"left":     func(e []analyze.Evidence, l Lines) int { _, n := snippets(e, l); return n },
-		"stages":   func() []string { return stages[:7] },
-		"seven":    func(c []Cell) []Cell { return c[:7] },
-		"quote":    func(e []analyze.Evidence, l Lines) quoteList { return quoteList{e, l} },
+		"show":       show,
+		"word":       func(v any) string { return show(fmt.Sprint(v)) },
+		"shownFirst": shownFirst,
+		"showList":   showList,
+		"took":       took,
+		"cells":      Cells,
+		"reply":      replyLine,
+		"unstated":   func(s string) string { return orUnstated(s, "not stated") },
+		"hasReply":   func(r analyze.Reply) bool { return r.Code != 0 || r.Enhanced != "" || r.Text != "" },
+		"evidence":   func(e []analyze.Evidence, l Lines) []snippet { s, _ := snippets(e, l); return s },
+		"left":       func(e []analyze.Evidence, l Lines) int { _, n := snippets(e, l); return n },
+		"stages":     func() []string { return stages[:7] },
+		"seven":      func(c []Cell) []Cell { return c[:7] },
+		"quote":      func(e []analyze.Evidence, l Lines) quoteList { return quoteList{e, l} },
 	}).Parse(page))
 })
 

@@ -9,41 +9,46 @@ import (
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
 
-// jsonWriter writes one indented object, or an array of them when several
-// reports may come.
+// jsonWriter writes one indented object, or an array when there are several
+// reports. The first one is held back until that is known, unless an array was
+// asked for.
 type jsonWriter struct {
 	w     io.Writer
 	array bool
+	first []byte // held back
 	n     int
 }
 
 func (j *jsonWriter) Write(r *analyze.Report, _ Lines) error {
-	lead := ""
-	if j.array {
-		lead = ",\n"
-		if j.n == 0 {
-			lead = "[\n"
-		}
-	}
-	j.n++
 	raw, err := Marshal(r, " ")
 	if err != nil {
 		return err
 	}
-	if j.array {
-		raw = bytes.TrimSuffix(raw, []byte("\n"))
+	j.n++
+	if j.n == 1 && !j.array {
+		j.first = raw
+		return nil
 	}
-	_, err = j.w.Write(append([]byte(lead), raw...))
+	lead := ",\n"
+	if j.n == 1 {
+		lead = "[\n"
+	} else if j.first != nil {
+		lead = "[\n" + string(bytes.TrimSuffix(j.first, []byte("\n"))) + ",\n"
+		j.first = nil
+	}
+	_, err = j.w.Write(append([]byte(lead), bytes.TrimSuffix(raw, []byte("\n"))...))
 	return err
 }
 
 func (j *jsonWriter) Close() error {
-	if !j.array {
-		return nil
-	}
 	end := "\n]\n"
-	if j.n == 0 {
+	switch {
+	case j.first != nil:
+		end = string(j.first)
+	case j.n == 0 && j.array:
 		end = "[]\n"
+	case j.n == 0:
+		return nil
 	}
 	_, err := io.WriteString(j.w, end)
 	return err

@@ -160,7 +160,7 @@ func evidenceText(evidence []analyze.Evidence, lines Lines) string {
 	for _, s := range all {
 		fmt.Fprintf(&b, "%s:\n", s.Where)
 		for _, l := range s.Lines {
-			fmt.Fprintf(&b, "%d | ", l.Number)
+			fmt.Fprintf(&b, "%s | ", l.Label())
 			for _, p := range l.Pieces {
 				b.WriteString(p.Text)
 			}

@@ -92,6 +92,9 @@ func (m *markdownWriter) Write(r *analyze.Report, lines Lines) error {
 				p(" (tells apart %s)", mdText(strings.Join(n.Separates, ", ")))
 			}
 			p("\n")
+			for _, x := range shownFirst(n.Shows) {
+				p("  - if it shows %s: %s\n", mdText(x.Show), mdText(strings.Join(x.Causes, ", ")))
+			}
 		}
 	}
 	masked := m.o.masked()
@@ -184,7 +187,7 @@ func mdEvidence(p func(string, ...any), evidence []analyze.Evidence, lines Lines
 	for _, s := range all {
 		var body strings.Builder
 		for _, l := range s.Lines {
-			fmt.Fprintf(&body, "%d | ", l.Number)
+			fmt.Fprintf(&body, "%s | ", l.Label())
 			for _, x := range l.Pieces {
 				body.WriteString(x.Text)
 			}

@@ -47,7 +47,7 @@ type Options struct {
 	// addresses"); nil or empty: nothing is said.
 	Masked  func() string
 	Version string // of the program, for the formats that name their tool
-	Stream  bool   // JSON: several reports may come, so they stand in an array
+	Stream  bool   // JSON: an array even of one report, since several inputs were named
 }
 
 // masked is Masked, or nothing.

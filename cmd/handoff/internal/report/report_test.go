@@ -240,3 +240,22 @@ func TestColumns(t *testing.T) {
 		t.Errorf("columns = %d, want 4: a wide character takes two", n)
 	}
 }
+
+// TestJSONOfSeveral: one report is an object, several are an array, and an array
+// that was asked for is one even of a single report.
+func TestJSONOfSeveral(t *testing.T) {
+	r := with(analysisInsufficient, nil)
+	if got := render(t, JSON, Options{}, r); !strings.HasPrefix(got, "{") || !json.Valid([]byte(got)) {
+		t.Errorf("one report: %.40q", got)
+	}
+	for _, got := range []string{render(t, JSON, Options{}, r, r, r), render(t, JSON, Options{Stream: true}, r, r, r)} {
+		var all []analyze.Report
+		if err := json.Unmarshal([]byte(got), &all); err != nil || len(all) != 3 {
+			t.Errorf("three reports: %v, %d", err, len(all))
+		}
+	}
+	var all []analyze.Report
+	if err := json.Unmarshal([]byte(render(t, JSON, Options{Stream: true}, r)), &all); err != nil || len(all) != 1 {
+		t.Errorf("an array of one: %v, %d", err, len(all))
+	}
+}

@@ -110,7 +110,7 @@ func analysisRefused() *analyze.Report {
 			Fix:      []analyze.Fix{{Who: analyze.SenderSystem, Text: "send by port 587", Command: "handoff probe outbound-us1.ppe-hosted.com --ports 587"}},
 			Source:   "handoff explain relay-access-denied",
 		}},
-		NextTests: []analyze.NextTest{{ID: "probe-587", Do: "handoff probe outbound-us1.ppe-hosted.com --ports 587", Cost: "a minute", Separates: []string{"wrong-port", "sender-not-registered"}}},
+		NextTests: []analyze.NextTest{{ID: "probe-587", Do: "handoff probe outbound-us1.ppe-hosted.com --ports 587", Cost: "a minute", Separates: []string{"wrong-port", "sender-not-registered"}, Shows: []analyze.Showing{{Show: "250", Causes: []string{"wrong-port"}}, {Show: "554 5.7.1", Causes: []string{"sender-not-registered"}}}}},
 	}
 }
 
@@ -180,7 +180,7 @@ func hostile() *analyze.Report {
 			Fix: []analyze.Fix{{Who: analyze.SenderSystem, Text: h, Command: h}}, Not: []string{h}, Source: h,
 		}},
 		Causes:    []analyze.Cause{cause},
-		NextTests: []analyze.NextTest{{ID: "probe-587", Do: h, Who: h, Cost: h, Separates: []string{h}}},
+		NextTests: []analyze.NextTest{{ID: "probe-587", Do: h, Who: h, Cost: h, Separates: []string{h}, Shows: []analyze.Showing{{Show: h, Causes: []string{h}}}}},
 		Sessions: []analyze.Session{{
 			Port: 25, Address: h, Verdict: analyze.Refused, Stage: "envelope", Causes: []analyze.Cause{cause},
 			Steps: []analyze.Step{

@@ -264,9 +264,9 @@ func (t *textWriter) evidence(evidence []analyze.Evidence, lines Lines) {
 	all, left := snippets(evidence, lines)
 	for _, s := range all {
 		t.printf("  --> %s\n", s.Where)
-		gutter := len(strconv.Itoa(s.Lines[len(s.Lines)-1].Number))
+		gutter := len(s.Lines[len(s.Lines)-1].Label())
 		for _, l := range s.Lines {
-			t.printf("%*d | ", gutter, l.Number)
+			t.printf("%*s | ", gutter, l.Label())
 			var carets strings.Builder
 			for _, p := range l.Pieces {
 				ch := " "
@@ -312,10 +312,19 @@ func (t *textWriter) nextTest(n analyze.NextTest) {
 		t.printf(" (%s)", show(strings.Join(nonEmpty(n.Who, n.Cost), ", ")))
 	}
 	t.printf("\n")
-	if len(n.Separates) > 0 {
+	for _, x := range shownFirst(n.Shows) {
+		t.printf("   = if it shows %s: %s\n", show(x.Show), showList(x.Causes))
+	}
+	if len(n.Shows) == 0 && len(n.Separates) > 0 {
 		t.printf("   = tells apart: %s\n", showList(n.Separates))
 	}
 }
+
+// maxShows is how many of the things a test can show are printed.
+const maxShows = 6
+
+// shownFirst are the first of them.
+func shownFirst(all []analyze.Showing) []analyze.Showing { return all[:min(len(all), maxShows)] }
 
 func indent(mark string) string { return strings.Repeat(" ", len(mark)) }
 
