@@ -65,7 +65,6 @@ type wire struct {
 	skipBdat bool
 	greeted  bool // go-smtp's own greeting was swallowed
 	helo     bool // go-smtp knows the client
-	queueID  string
 	head     []byte // first part of the message, for the store
 	rcpts    []string
 
