@@ -59,6 +59,10 @@ type Limits struct {
 	Junk      int           // NOOP and VRFY per session before each counts as an error; 100
 }
 
+// DefaultLimits are the limits of a relay that was told nothing else; help texts
+// name them.
+func DefaultLimits() Limits { return Limits{}.withDefaults() }
+
 func (l Limits) withDefaults() Limits {
 	num := func(n *int, d int) {
 		if *n <= 0 {

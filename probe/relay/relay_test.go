@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -287,4 +288,26 @@ func TestCutLine(t *testing.T) {
 			t.Errorf("last exchange: %+v", last)
 		}
 	})
+}
+
+// A pipelined group is answered in order and in one go, and the log says so.
+func TestPipelining(t *testing.T) {
+	d := relay.Start(t, relay.InMemory())
+	c, _ := dial(t, d.Relay, 25)
+	c.say("EHLO c.example")
+	send(c, "MAIL FROM:<a@b.example>\r\nRCPT TO:<bob@recipient.example>\r\nRCPT TO:<alice@customer.example>\r\nDATA\r\n")
+	for _, want := range []string{
+		"250 2.1.0 Ok", "554 5.7.1 <bob@recipient.example>: Relay access denied", "250 2.1.5 Ok", "354 End data with <CR><LF>.<CR><LF>",
+	} {
+		if got := c.reply(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	var grouped []bool
+	for _, x := range d.Log()[0].Session.Exchanges {
+		grouped = append(grouped, x.Grouped)
+	}
+	if want := []bool{false, false, false, true, true, true}; !slices.Equal(grouped, want) {
+		t.Errorf("grouped %v, want %v", grouped, want)
+	}
 }

@@ -63,8 +63,8 @@ type wire struct {
 	inBdat  bool
 	// skipBdat throws chunks away up to the last one, after an error.
 	skipBdat bool
-	greeted  bool // go-smtp's own greeting was swallowed
-	helo     bool // go-smtp knows the client
+	greeted  bool   // go-smtp's own greeting was swallowed
+	helo     bool   // go-smtp knows the client
 	head     []byte // first part of the message, for the store
 	rcpts    []string
 
@@ -78,6 +78,8 @@ type wire struct {
 
 	shown string           // the command being answered, as the log shows it
 	at    transcript.Stage // its stage
+	// grouped says that it came in one group with the command before it.
+	grouped bool
 
 	mu     sync.Mutex // guards closed against Close from outside
 	closed bool
@@ -214,6 +216,7 @@ func (w *wire) next() error {
 	if w.data {
 		return w.readMessage()
 	}
+	w.grouped = len(w.out) > 0 // the reply before is still here: the client did not wait for it
 	line, err := w.readLine()
 	if err != nil {
 		return err
@@ -531,7 +534,7 @@ func (w *wire) record(last string, lines []string, d decidedReply) {
 	}
 	now := w.relay.clock.Now()
 	x := transcript.Exchange{
-		Stage: w.at, Command: w.shown, Secure: w.secure,
+		Stage: w.at, Command: w.shown, Secure: w.secure, Grouped: w.grouped && w.shown != "",
 		Sent: w.sent.Sub(w.began), Took: now.Sub(w.sent),
 	}
 	if x.Stage == "" {
