@@ -1,9 +1,9 @@
 package ndr
 
-// traceFamilies are logs, dialogues and program errors.
-var traceFamilies = []family{}
-
-// classifyLine says what a single line looks like by itself.
-func classifyLine(line []byte) lineClass {
-	return lineOther
+// traceFamilies are logs, dialogues and program errors. The readers name the
+// program in Case.Format.
+var traceFamilies = []family{
+	{format: "log", nature: NatureLog, sniff: sniffLog, read: readLog},
+	{format: "dialogue", nature: NatureDialogue, sniff: sniffDialogue, read: readDialogue},
+	{format: "program-error", nature: NatureError, sniff: sniffError, read: readError},
 }

@@ -184,6 +184,19 @@ func isText(b []byte) bool {
 	return high*3 <= len(b) || utf8.Valid(b[:len(b)-len(b)%utf8.UTFMax])
 }
 
+// answersPrompt reports whether the text ends in what a client answers to a 334
+// within AUTH: base64 whose padding is no soft break.
+func answersPrompt(text []byte) bool {
+	start := bytes.LastIndexByte(text, '\n') + 1
+	word := bytes.LastIndexAny(text[start:], " \t'\"") + 1 + start
+	if (len(text)-word)%4 != 0 || start < 2 {
+		return false
+	}
+	before := text[:start-1]
+	before = before[bytes.LastIndexByte(before, '\n')+1:]
+	return bytes.Contains(before, []byte("334")) || bytes.Contains(bytes.ToUpper(text[start:]), []byte("AUTH "))
+}
+
 // looksQuotedPrintable decides by content where no header says it: soft breaks,
 // or escapes that plain text does not have.
 func looksQuotedPrintable(text []byte) bool {
@@ -200,7 +213,7 @@ func looksQuotedPrintable(text []byte) bool {
 		i += n + 1
 		switch c := head[i]; {
 		case c == '\n' || c == '\r':
-			if i >= 3 && isWordByte(head[i-2]) && i+1 < len(head) {
+			if i >= 3 && isWordByte(head[i-2]) && i+1 < len(head) && !answersPrompt(head[:i]) {
 				signs++
 			}
 		case i+2 < len(head) && c == '3' && head[i+1] == 'D':

@@ -1,0 +1,604 @@
+package ndr
+
+import (
+	"bytes"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+)
+
+// dialogue reads a block of lines that a client and a server said to each other,
+// with what the client's program told in between, into talks: one per
+// connection.
+type dialogue struct {
+	b       *Block
+	dialect dialect
+	format  string
+	talks   []*talk
+	cur     *talk // nil before the first connection
+	lost    bool  // a limit was hit
+
+	around  settings // what lines around tell about the server
+	server  [2]bool  // letters dialect: the mark's row speaks for the server
+	learned bool
+	lastTag string // id of the connection in nodemailer's brackets
+}
+
+// maxTalks bounds the connections of one block.
+const maxTalks = 20_000
+
+// evidence is what the lines of a block look like by themselves.
+type evidence struct {
+	servers, clients [numDialects]int
+	bareReplies      int
+	bareVerbs        int
+	greetings        int // bare "220 name"
+	notes            int // lines about a connection
+	openssl, curl    int
+	java, node       int
+	swaks            int // "=== " and "*** " notes
+	csv              int
+	own              int // this program's own text form
+	tool             int // lines that begin with the name of a mail program
+}
+
+// maxSniffed is how many lines are looked at to find out what a block is.
+const maxSniffed = 4000
+
+// evidenceOf looks at the lines of a block. It stops early at an ordinary mail:
+// most lines of those begin with letters that begin no mark.
+func (b *Block) evidenceOf() evidence {
+	var e evidence
+	last := min(b.Last, b.First+maxSniffed)
+	for i := b.First; i < last; i++ {
+		line := b.Doc.Line(i)
+		if len(line) > 0 {
+			e.look(line)
+		}
+	}
+	return e
+}
+
+// mayBegin is true for the first bytes of lines that belong to a dialogue; any
+// other line costs one look.
+var mayBegin = func() (t [256]bool) {
+	for _, c := range []byte("<>-~*=[({#") {
+		t[c] = true
+	}
+	for c := '0'; c <= '9'; c++ {
+		t[c] = true
+	}
+	// Commands, letters as marks, months and weekdays of stamps, levels, notes.
+	for _, c := range []byte("ehmrsdqnablctwfjokvuiEHMRSDQNABLCTWFJOKVUI") {
+		t[c] = true
+	}
+	return t
+}()
+
+// look takes one line into account.
+func (e *evidence) look(line []byte) {
+	i := 0
+	for i < len(line) && (line[i] == ' ' || line[i] == '\t') {
+		i++
+	}
+	if i == len(line) || !mayBegin[line[i]] {
+		return
+	}
+	rest := line[i:]
+	c := rest[0]
+	if isReplyText(rest) {
+		e.bareReplies++
+		if rest[0] == '2' && rest[1] == '2' && rest[2] == '0' {
+			e.greetings++
+		}
+		return
+	}
+	if isDigit(c) && isProtocolRow(rest) {
+		e.csv++
+		return
+	}
+	letter := isLetter(c)
+	if letter && isCommandText(rest) {
+		e.bareVerbs++
+		return
+	}
+	if letter && c != 'S' && c != 'C' && c != 'R' && c != 's' && c != 'r' && c != 'c' {
+		// Words: a note, a stamp with a month, or prose.
+		if noteOf(rest) != 0 && isConnectionLine(rest) {
+			e.notes++
+			return
+		}
+		if monthAt(rest) == 0 && !weekdayAt(rest) && !isLevel(rest[:max(wordLength(rest, 0), 0)]) && c != 'D' {
+			return
+		}
+	}
+	s := sayingAt(line)
+	if s.mark != nil && s.strong {
+		if isReplyText(trimEscapes(line[s.from:s.to])) {
+			e.servers[s.mark.dialect]++
+		} else {
+			e.clients[s.mark.dialect]++
+		}
+		if s.tag[1] > 0 && s.mark.dialect == dialectLetters {
+			e.node++
+		}
+		return
+	}
+	switch c {
+	case '=':
+		if bytes.HasPrefix(rest, []byte("=== ")) {
+			if bytes.HasPrefix(rest, []byte("=== Session:")) {
+				e.own++
+			}
+			if noteOf(rest[4:]) != 0 {
+				e.notes += 2
+				e.swaks++
+			}
+		}
+	case '*':
+		k := noteStart(line)
+		if k < len(line) {
+			if noteOf(line[k:]) != 0 && isConnectionLine(line[k:]) {
+				e.notes++
+				e.curl++
+			} else if bytes.HasPrefix(rest, []byte("*** ")) {
+				if p, _ := programSays(rest); p != nil {
+					e.notes++
+				}
+			}
+		}
+	case 'D':
+		if bytes.HasPrefix(rest, []byte("DEBUG SMTP: ")) {
+			e.java++
+			return
+		}
+	case 'C':
+		if bytes.HasPrefix(rest, []byte("CONNECTED(")) {
+			e.openssl++
+			e.notes++
+			return
+		}
+	}
+	if letter || c == '[' || isDigit(c) {
+		if k := behindStamp(line); k > i && k < len(line) && noteOf(line[k:]) != 0 && isConnectionLine(line[k:]) {
+			e.notes++
+		} else if noteOf(rest) != 0 && isConnectionLine(rest) {
+			e.notes++
+		}
+	}
+}
+
+// isConnectionLine reports whether a note names a host or an address, or is one
+// of the fixed lines of telnet and openssl: other lines begin with the same
+// words.
+func isConnectionLine(words []byte) bool {
+	if foldPrefix(words, "escape character is") || foldPrefix(words, "connected(") || foldPrefix(words, "connect: to (") {
+		return true
+	}
+	if len(words) > 200 {
+		words = words[:200]
+	}
+	for _, w := range []string{"trying ", "connected to ", "connection to ", "connection: opening to ", "connection established to ", "resolved ", "connecting to ", "opening connection to ", "connection opened: "} {
+		if !foldPrefix(words, w) {
+			continue
+		}
+		rest := words[len(w):]
+		for _, p := range []string{"smtp://", "smtps://", "host \""} {
+			if foldPrefix(rest, p) {
+				rest = rest[len(p):]
+			}
+		}
+		rest = bytes.TrimRight(rest, " .")
+		h, n := hostAt(rest)
+		return n > 0 && (h.address != "" || looksLikeHost([]byte(h.name))) && !(n < len(rest) && rest[n] == '@')
+	}
+	return false
+}
+
+// best is the dialect with the most lines that cannot be anything else.
+func (e *evidence) best() dialect {
+	best, most := dialectNone, 0
+	for k := dialectNone + 1; k < dialectBare; k++ {
+		n := e.servers[k] + e.clients[k]
+		if e.servers[k] > 0 && n > most || e.servers[k] == 0 && e.clients[k] > 0 && (e.bareReplies > 0 || e.clients[k] > 1) && n > most {
+			best, most = k, n
+		}
+	}
+	if e.bareReplies > 0 && (e.bareVerbs > 0 || e.notes > 0 || e.java > 0) && e.bareReplies+e.bareVerbs > 2*most && !(best == dialectTriple && e.servers[best] == 0) {
+		return dialectBare
+	}
+	return best
+}
+
+// sniffDialogue says how sure it is that a block is a dialogue.
+func sniffDialogue(b *Block) int {
+	if b.mail != nil && b.mail.report != reportNone {
+		return 0
+	}
+	e := b.evidenceOf()
+	sure := e.sure()
+	if sure > 0 && b.reports() {
+		// Reports show parts of dialogues.
+		return min(sure, 35)
+	}
+	return sure
+}
+
+func (e *evidence) sure() int {
+	if e.own > 0 {
+		return 90
+	}
+	if e.csv > 0 {
+		return 88
+	}
+	k := e.best()
+	switch {
+	case k == dialectNone:
+		if e.notes > 1 || e.openssl > 0 || e.java > 1 {
+			return 62
+		}
+		if e.notes == 1 {
+			return 46
+		}
+		if e.greetings > 0 && e.bareReplies > 1 || e.bareReplies > 2 || e.bareReplies > 0 && e.bareVerbs > 0 {
+			return 45
+		}
+		return 0
+	case k == dialectBare:
+		return 72
+	case e.servers[k] > 0 && (e.clients[k] > 0 || e.servers[k] > 1 || e.notes > 0):
+		return 78
+	case e.clients[k] > 1:
+		return 60
+	}
+	return 50
+}
+
+// readDialogue reads a block as dialogues.
+func readDialogue(b *Block) []Case {
+	e := b.evidenceOf()
+	if e.own > 0 {
+		if cases := readOwn(b); len(cases) > 0 {
+			return cases
+		}
+	}
+	if e.csv > 0 {
+		return readProtocolLog(b)
+	}
+	d := &dialogue{b: b, dialect: e.best()}
+	if d.dialect == dialectNone {
+		d.dialect = dialectBare
+		if e.swaks > 0 {
+			d.dialect = dialectSwaks
+		}
+	}
+	d.format = formatName(&e, d.dialect)
+	d.read()
+	return d.cases()
+}
+
+// formatName is the name of the program that wrote the dialogue.
+func formatName(e *evidence, k dialect) string {
+	switch {
+	case e.openssl > 0:
+		return "openssl"
+	case e.java > 0:
+		return "javamail"
+	case k == dialectArrow && e.curl > 0 || k == dialectBare && e.curl > 1:
+		return "curl"
+	case k == dialectLetters && e.node > 0:
+		return "nodemailer"
+	case k == dialectTriple && e.servers[k] == 0:
+		return "sendmail-v"
+	}
+	return formatOf[k]
+}
+
+// open gives the talk that a line about a connection belongs to, a new one when
+// the present one is over or has spoken.
+func (d *dialogue) open(kind noteKind) *talk {
+	t := d.cur
+	if t != nil && !t.over {
+		switch kind {
+		case noteTry, noteDial:
+			if !t.greeted && !t.connected && len(t.pending) == 0 {
+				return t // the next address of the same name
+			}
+			if !t.greeted && t.connected && kind == noteTry && len(t.session.Exchanges) == 0 && t.dialled.Host != "" {
+				return t
+			}
+		case noteResolved:
+			if !t.greeted && !t.connected {
+				return t
+			}
+		default:
+			// JavaMail tells it behind the greeting.
+			if !t.greeted || t.dialled.IsZero() || len(t.session.Exchanges) <= 1 {
+				return t
+			}
+		}
+	}
+	return d.begin()
+}
+
+// begin starts a new talk.
+func (d *dialogue) begin() *talk {
+	if d.cur != nil {
+		d.cur.finishReply()
+	}
+	if len(d.talks) >= maxTalks {
+		d.lost = true
+		return d.cur
+	}
+	t := &talk{b: d.b, session: &transcript.Session{Source: d.format}}
+	d.talks = append(d.talks, t)
+	d.cur = t
+	return t
+}
+
+// talk gives the present talk for a line that was said, a new one when the
+// connection before it is over.
+func (d *dialogue) talk() *talk {
+	if d.cur == nil || d.cur.over {
+		return d.begin()
+	}
+	return d.cur
+}
+
+func (d *dialogue) read() {
+	b := d.b
+	for i := b.First; i < b.Last; i++ {
+		line := b.Doc.Line(i)
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		base := b.Doc.LineStart(i)
+		before := d.cur
+		d.line(line, base)
+		if d.cur != nil {
+			if d.cur != before {
+				d.cur.first = i
+			}
+			d.cur.last = i + 1
+		}
+	}
+	if d.cur != nil {
+		d.cur.finishReply()
+	}
+}
+
+// line takes one line of the block.
+func (d *dialogue) line(line []byte, base int) {
+	if d.dialect == dialectBare {
+		d.bare(line, base)
+		return
+	}
+	s := sayingAt(line)
+	if s.mark == nil || s.mark.dialect != d.dialect {
+		s.mark = nil
+		// The mark of the chosen dialect may stand where a stronger one was read.
+		if i := skipBlanks(line, 0); i < len(line) {
+			if m := markAt(line, i); m != nil && m.dialect == d.dialect {
+				s.fill(line, i, m)
+			}
+		}
+	}
+	if s.mark == nil || s.mark.dialect != d.dialect {
+		d.unmarked(line, base, &s)
+		return
+	}
+	text := string(line[s.from:s.to])
+	if s.mark.literal != 0 {
+		text = unescapeLiteral(text)
+	}
+	who := d.speaker(&s, text)
+	from, to := base+s.from, base+s.to
+	switch {
+	case who == transcript.Server && s.strong || who == transcript.Server && isReplyText([]byte(text)):
+		for _, l := range splitLines(text) {
+			if isReplyText([]byte(l)) {
+				d.said(transcript.Server, l, from, to, &s)
+			}
+		}
+	case who == transcript.Client:
+		d.clientText(text, from, to, &s)
+	default:
+		d.note(line[s.from:], from)
+	}
+}
+
+// speaker says who speaks. RFC 821 has S for sender and R for receiver, so for
+// letters what was said decides, and what was learned from it before.
+func (d *dialogue) speaker(s *said, text string) transcript.Speaker {
+	if d.dialect != dialectLetters {
+		return s.mark.who
+	}
+	letter := 0
+	if s.mark.who == transcript.Client {
+		letter = 1
+	}
+	if s.strong {
+		isServer := isReplyText([]byte(text))
+		d.server[letter], d.learned = isServer, true
+		d.server[1-letter] = !isServer
+	}
+	if !d.learned {
+		return s.mark.who
+	}
+	if d.server[letter] {
+		return transcript.Server
+	}
+	return transcript.Client
+}
+
+// clientText takes what a client sent; Python writes several lines in one.
+func (d *dialogue) clientText(text string, from, to int, s *said) {
+	t := d.cur
+	if t != nil && t.data && len(text) > 2 {
+		if isDotted(text) {
+			d.said(transcript.Client, ".", from, to, s)
+		}
+		return
+	}
+	lines := splitLines(text)
+	if len(lines) == 0 {
+		lines = []string{""}
+	}
+	for k, l := range lines {
+		if k > 0 && l == "" {
+			continue
+		}
+		d.said(transcript.Client, l, from, to, s)
+	}
+}
+
+// isDotted reports whether a literal holds the whole message with its final dot.
+func isDotted(text string) bool {
+	n := len(text)
+	for n > 0 && (text[n-1] == '\n' || text[n-1] == '\r') {
+		n--
+	}
+	return n > 0 && text[n-1] == '.' && (n == 1 || text[n-2] == '\n' || text[n-2] == '\r') && n < len(text) || text == "."
+}
+
+// said hands a line to the present talk.
+func (d *dialogue) said(who transcript.Speaker, text string, from, to int, s *said) {
+	t := d.cur
+	if s.tag[1] > 0 && d.nodemailer() {
+		tag := string(d.b.Doc.Line(d.b.Doc.LineAt(from))[s.tag[0]:s.tag[1]])
+		if d.lastTag != "" && tag != d.lastTag && t != nil && t.greeted {
+			t.over = true
+		}
+		d.lastTag = tag
+	}
+	if who == transcript.Server && t != nil && t.greeted && len(text) > 3 && text[:3] == "220" && t.newGreeting(text) {
+		t.over = true
+	}
+	t = d.talk()
+	if !s.clock.when.IsZero() && t.clock.when.IsZero() {
+		t.clock = s.clock
+		t.session.Began = s.clock.item()
+	}
+	if s.mark != nil && s.mark.secure && !t.secure {
+		t.handshake(transcript.Exchange{})
+	}
+	if who == transcript.Client {
+		t.client(text, from, to)
+		return
+	}
+	t.server(text, from, to)
+}
+
+// newGreeting reports whether a 220 greets on another connection: nothing waits
+// for it, and the talk had come to an end or it names a server.
+func (t *talk) newGreeting(text string) bool {
+	if t.open || len(t.pending) > 0 || t.upgrading {
+		return false
+	}
+	if t.quitting {
+		return true
+	}
+	return bytes.Contains([]byte(text), []byte("ESMTP")) || bytes.Contains([]byte(text), []byte("SMTP"))
+}
+
+// unmarked takes a line without a mark in a dialogue that has marks: the rest of
+// a reply, or the program's own words.
+func (d *dialogue) unmarked(line []byte, base int, s *said) {
+	i := skipBlanks(line, 0)
+	rest := bytes.TrimRight(line[i:], " \t")
+	if t := d.cur; t != nil && isReplyText(rest) {
+		// PHPMailer prints the later lines of a reply without a mark; sendmail -v
+		// marks the client only.
+		if t.open && number(rest[:3]) == t.reply.Code || d.dialect == dialectTriple && d.format == "sendmail-v" {
+			d.said(transcript.Server, string(rest), base+i, base+i+len(rest), s)
+			return
+		}
+	} else if t == nil && isReplyText(rest) && d.format == "sendmail-v" {
+		d.said(transcript.Server, string(rest), base+i, base+i+len(rest), s)
+		return
+	}
+	d.note(line, base)
+}
+
+// bare takes a line of a dialogue without marks.
+func (d *dialogue) bare(line []byte, base int) {
+	i := skipBlanks(line, 0)
+	rest := bytes.TrimRight(line[i:], " \t")
+	none := said{}
+	t := d.cur
+	from, to := base+i, base+i+len(rest)
+	if i > 3 || len(rest) == 0 {
+		d.note(line, base)
+		return
+	}
+	if k := behindStamp(line); k > i && k < len(line) {
+		if after := bytes.TrimRight(line[k:], " \t"); isReplyText(after) || isCommandText(after) {
+			rest, from, to = after, base+k, base+k+len(after)
+		}
+	}
+	switch {
+	case isReplyText(rest):
+		if t != nil && t.data && !d.answersData(rest) {
+			return
+		}
+		d.said(transcript.Server, string(rest), from, to, &none)
+	case t != nil && t.data:
+		if len(rest) == 1 && rest[0] == '.' {
+			t.client(".", from, to)
+			return
+		}
+		t.stray++
+		d.note(line, base)
+	case isCommandText(rest):
+		if d.format == "openssl" && (rest[0] == 'R' || rest[0] == 'Q') && i == 0 && d.eaten() {
+			return // the terminal shows it, the tester did not send it
+		}
+		d.said(transcript.Client, string(rest), from, to, &none)
+	case t != nil && t.prompts && !bytes.Contains(rest, []byte{' '}):
+		t.client(string(rest), from, to)
+	default:
+		d.note(line, base)
+	}
+}
+
+// answersData reports whether a line that looks like a reply is one although
+// the message is being typed: a message seldom has such lines.
+func (d *dialogue) answersData(line []byte) bool {
+	r, ok := transcript.ParseReply(string(line))
+	return ok && (r.Enhanced != "" || transcript.KindOf(r) != transcript.KindUnknown)
+}
+
+// eaten reports whether openssl s_client took the typed line for itself: the
+// next line of the text tells.
+func (d *dialogue) eaten() bool {
+	i := d.b.Doc.LineAt(d.b.Doc.LineStart(d.b.First))
+	if d.cur != nil {
+		i = d.cur.last
+	}
+	for k := i + 1; k < min(i+4, d.b.Last); k++ {
+		l := bytes.TrimSpace(d.b.Doc.Line(k))
+		if len(l) == 0 {
+			continue
+		}
+		n := noteOf(l)
+		return n == noteArtefact || bytes.Equal(l, []byte("DONE"))
+	}
+	return false
+}
+
+// cases makes a case of each connection.
+func (d *dialogue) cases() []Case {
+	var cases []Case
+	for _, t := range d.talks {
+		t.finishReply()
+		if t.empty() && t.dialled.IsZero() {
+			continue
+		}
+		t.settings = d.around
+		cases = append(cases, t.caseOf(d.format))
+	}
+	if d.lost && len(cases) > 0 {
+		cases[0].Partial = true
+		cases[0].Notes = append(cases[0].Notes, Note{ID: "limit-reached", Text: "The text has more connections than are read; the rest was left out."})
+	}
+	return cases
+}

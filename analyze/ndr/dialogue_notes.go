@@ -1,0 +1,548 @@
+package ndr
+
+import (
+	"bytes"
+	"strings"
+	"time"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+)
+
+// noteKind is what a client's own line about its connection means.
+type noteKind uint8
+
+const (
+	noteTry       noteKind = iota + 1 // an address is tried
+	noteConnected                     // TCP opened
+	noteResolved                      // the name stands for an address
+	noteDial                          // the connection is opened to a name
+	noteTLSUp                         // the handshake went well
+	noteUploaded                      // the message went out
+	noteArtefact                      // the test program ate a line
+	noteEnd                           // the client ended the connection
+	noteHidden                        // AUTH goes on without being shown
+	noteConfig                        // a line of the client's configuration
+	noteIgnore                        // of no meaning, though it looks so
+)
+
+// connectionNotes are the beginnings of lines with which clients tell about the
+// connection, after their marks for such lines ("=== ", "* ", "DEBUG SMTP: "),
+// in lower case.
+var connectionNotes = []struct {
+	words string
+	kind  noteKind
+}{
+	{"trying ", noteTry},
+	{"trying to connect to host ", noteDial},
+	{"connected to host ", noteConnected},
+	{"connected to ", noteConnected},
+	{"connecting to ", noteDial},
+	{"connecting via ", noteDial},
+	{"connection: opening to ", noteDial},
+	{"connection: opened", noteConnected},
+	{"connection: closed", noteEnd},
+	{"connection opened: ", noteConnected},
+	{"connection opened", noteConnected},
+	{"connection established to ", noteConnected},
+	{"connection established", noteConnected},
+	{"connection upgraded with starttls", noteTLSUp},
+	{"connection to ", noteConnected},
+	{"connection closed with remote host", noteEnd},
+	{"connection closed", noteEnd},
+	{"connection #", noteEnd},
+	{"connect: to (", noteDial},
+	{"connect: b", noteIgnore},
+	{"connected(", noteConnected},
+	{"resolved ", noteResolved},
+	{"opening connection to ", noteDial},
+	{"opened", noteConnected},
+	{"host = ", noteConfig},
+	{"port = ", noteConfig},
+	{"tls = ", noteIgnore},
+	{"tls_", noteIgnore},
+	{"timeout = ", noteIgnore},
+	{"auth = ", noteIgnore},
+	{"tls started with cipher ", noteTLSUp},
+	{"tls session parameters", noteTLSUp},
+	{"tls connection established", noteTLSUp},
+	{"ssl connection using ", noteTLSUp},
+	{"new, tlsv", noteTLSUp},
+	{"new, ssl", noteTLSUp},
+	{"starttls handshake completed", noteTLSUp},
+	{"tls peer dn=", noteTLSUp},
+	{"tls no local certificate", noteIgnore},
+	{"renegotiating", noteArtefact},
+	{"keyupdate", noteArtefact},
+	{"closing connection", noteEnd},
+	{"auth login command trace suppressed", noteHidden},
+	{"auth plain command trace suppressed", noteHidden},
+	{"auth xoauth2 command trace suppressed", noteHidden},
+	{"auth ntlm command trace suppressed", noteHidden},
+	{"escape character is", noteConnected},
+	{"server certificate", noteIgnore},
+	{"found extension", noteIgnore},
+}
+
+// noteTable finds the notes by their first byte.
+var noteTable = func() (t [256][]int) {
+	for i := range connectionNotes {
+		c := connectionNotes[i].words[0]
+		t[c] = append(t[c], i)
+		if c >= 'a' && c <= 'z' {
+			t[c-'a'+'A'] = append(t[c-'a'+'A'], i)
+		}
+	}
+	return t
+}()
+
+// noteMarks stand before a client's own lines.
+var noteMarks = []string{"===", "***", "* ", "DEBUG SMTP:", "DEBUG:", "==", "**"}
+
+// noteStart is where a client's own words begin in the line: behind its mark.
+func noteStart(line []byte) int {
+	i := skipBlanks(line, 0)
+	for _, m := range noteMarks {
+		if bytes.HasPrefix(line[i:], []byte(m)) {
+			return skipBlanks(line, i+len(m))
+		}
+	}
+	// curl's meter may stand before its first note.
+	if n := bytes.Index(line, []byte("--:--:--")); n >= 0 {
+		if k := bytes.LastIndex(line, []byte("* ")); k > n {
+			return skipBlanks(line, k+2)
+		}
+	}
+	return i
+}
+
+// noteOf finds the note that the words begin with, 0 if there is none.
+func noteOf(words []byte) noteKind {
+	if len(words) == 0 {
+		return 0
+	}
+	for _, k := range noteTable[words[0]] {
+		if foldPrefix(words, connectionNotes[k].words) {
+			return connectionNotes[k].kind
+		}
+	}
+	return 0
+}
+
+// note reads a line that nobody said: the client's own words. line begins at
+// base in Doc.Text.
+func (d *dialogue) note(line []byte, base int) {
+	if len(line) > 4096 {
+		line = line[:4096]
+	}
+	at := noteStart(line)
+	words := line[at:]
+	if len(words) == 0 {
+		return
+	}
+	t := d.cur
+	kind := noteOf(words)
+	if kind == 0 {
+		// Behind a time and an id: "[…] INFO [x] Connection established to …".
+		if k := behindStamp(line); k > at {
+			if n := noteOf(line[k:]); n != 0 {
+				at, words, kind = k, line[k:], n
+			}
+		}
+	}
+	if t != nil && t.data && len(words) == 1 && words[0] == '.' {
+		t.client(".", base+at, base+at+1)
+		return
+	}
+	if foldPrefix(words, "operation timed out") || foldPrefix(words, "connection timed out") {
+		kind = 0
+	}
+	switch kind {
+	case noteIgnore:
+		return
+	case noteConfig:
+		var s settings
+		s.scan(d.b, line, base)
+		d.around.setHost(s.host, s.sure)
+		if s.port != 0 {
+			d.around.port = s.port
+		}
+		return
+	case noteTry, noteDial, noteConnected, noteResolved:
+		if programFailed(words) {
+			break
+		}
+		d.connection(kind, words, base+at)
+		return
+	case noteTLSUp:
+		if t != nil {
+			t.readTLS(words)
+			if t.upgrading || !t.greeted && !foldPrefix(words, "tls peer") {
+				t.handshake(transcript.Exchange{Span: d.b.span(base, base+len(line))})
+			}
+		}
+		return
+	case noteUploaded:
+	case noteArtefact:
+		if t != nil && d.format == "openssl" && t.artefact.IsZero() && !t.failed() {
+			t.finishReply()
+			t.artefact = d.b.span(base, base+len(line))
+		}
+		return
+	case noteEnd:
+		if t != nil {
+			t.finishReply()
+			if foldPrefix(words, "connection closed by") || foldPrefix(words, "connection closed unexpectedly") {
+				break
+			}
+			if d.format == "curl" || foldPrefix(words, "closing") {
+				return // told after the fault, and before the next transfer
+			}
+			t.over = true
+		}
+		return
+	case noteHidden:
+		if t != nil {
+			t.client("AUTH "+strings.ToUpper(string(bytes.Fields(words)[1])), base+at, base+len(line))
+			t.prompts = false
+		}
+		return
+	}
+	d.program(line, at, base)
+}
+
+// programFailed reports whether the line tells a failure although it begins
+// like a note: "Connection to H failed".
+func programFailed(words []byte) bool {
+	p, _ := programSays(words)
+	return p != nil && p.effect == effectFault && p.words != "expiré"
+}
+
+// behindStamp skips time, level and ids before a program's words.
+func behindStamp(line []byte) int {
+	i := skipBlanks(line, 0)
+	var s said
+	for step := 0; step < 6 && i < len(line); step++ {
+		if n := stampLength(line, i, &s); n > 0 {
+			i = skipFill(line, i+n)
+			continue
+		}
+		n, ok := skippable(line, i)
+		if !ok || n == 0 || line[i+n-1] == ':' && !isLevel(line[i:i+n-1]) {
+			break
+		}
+		i = skipFill(line, i+n)
+	}
+	return i
+}
+
+func isLevel(word []byte) bool {
+	for _, l := range levels {
+		if foldEqual(word, l) {
+			return true
+		}
+	}
+	return false
+}
+
+// connection takes a line about the connection: whom it goes to, whether it
+// opened.
+func (d *dialogue) connection(kind noteKind, words []byte, base int) {
+	words = bytes.TrimRight(words, " .")
+	var s settings
+	s.cues(d.b, words, base)
+	h, port := s.host, s.port
+	if h.IsZero() {
+		// "Trying 192.0.2.10...", "connect: to ('H', 25) None", `host "H", port: 25`.
+		for i := 0; i < len(words) && i < 200; i++ {
+			if i > 0 && (isWordByte(words[i-1]) || words[i-1] == '.' || words[i-1] == '-') || !isWordByte(words[i]) {
+				continue
+			}
+			m, n := hostAt(words[i:])
+			if n == 0 || m.address == "" && !looksLikeHost([]byte(m.name)) {
+				continue
+			}
+			if m.port == 0 {
+				m.port = portBehind(words[i+n:])
+			}
+			h, port = d.b.mention(Target, m, base+i, base+i+n), m.port
+			break
+		}
+	}
+	t := d.open(kind)
+	if port != 0 && t.session.Port == 0 {
+		t.session.Port = port
+	}
+	if h.Port == 0 {
+		h.Port = port
+	}
+	switch kind {
+	case noteResolved:
+		// "Resolved H as ip": the words behind "as".
+		if n := bytes.Index(words, []byte(" as ")); n >= 0 {
+			if a, k := hostAt(words[n+4:]); k > 0 && a.address != "" {
+				t.resolved = d.b.mention(Target, a, base+n+4, base+n+4+k)
+				t.session.Address = a.address
+			}
+		}
+	case noteConnected:
+		t.connected = true
+	}
+	if h.IsZero() {
+		return
+	}
+	switch {
+	case t.dialled.Host == "" && h.Host != "":
+		if h.Address == "" {
+			h.Address = t.dialled.Address
+		}
+		t.dialled = h
+	case t.dialled.IsZero():
+		t.dialled = h
+	case h.Address != "" && (t.resolved.IsZero() || kind == noteConnected):
+		t.resolved = h
+	}
+	if h.Address != "" {
+		t.session.Address = h.Address
+	}
+}
+
+// program reads a line as the words of a program: a fault, or AUTH or STARTTLS
+// that was not offered.
+func (d *dialogue) program(line []byte, at, base int) {
+	t := d.cur
+	words := line[at:]
+	if t != nil && t.data && t.stray > 0 && !bytes.HasPrefix(line, []byte("*")) && (d.dialect == dialectBare || d.nodemailer()) {
+		// The message itself, which these clients print without a mark.
+		if p, _ := programSays(words); p == nil || p.words != "connection closed by foreign host" && p.words != "connection to host lost" {
+			return
+		}
+	}
+	if bytes.HasPrefix(words, []byte("} [")) || bytes.HasPrefix(words, []byte("{ [")) {
+		if t != nil && t.data && words[0] == '}' {
+			t.uploaded = true
+		}
+		return
+	}
+	if bytes.Contains(words, []byte("encoded mime message")) {
+		if t != nil && t.data {
+			t.uploaded = true
+		}
+		return
+	}
+	if t != nil {
+		t.tlsNote(words)
+	}
+	p, _ := programSays(words)
+	if p == nil {
+		d.around.scan(d.b, line, base)
+		d.pendingReply(words, base+at)
+		return
+	}
+	switch p.effect {
+	case effectNothing:
+		return
+	case effectRefusal:
+		d.pendingReply(words, base+at)
+		return
+	case effectLogin:
+		if !d.pendingReply(words, base+at) && t != nil && t.offersNoAUTH() {
+			t.noAUTH(base+at, base+len(line))
+		}
+		return
+	}
+	if t == nil {
+		t = d.open(noteTry)
+	}
+	if t.dialled.Host == "" {
+		var s settings
+		s.cues(d.b, line, base)
+		if s.sure >= 2 && s.host.Host != "" {
+			t.dialled = s.host
+			if t.session.Port == 0 {
+				t.session.Port = s.port
+			}
+		}
+	}
+	from, to := base+at, base+len(line)
+	switch p.effect {
+	case effectNoAUTH:
+		t.noAUTH(from, to)
+		return
+	case effectNoTLS:
+		if t.failed() || t.secure {
+			return
+		}
+		t.finishReply()
+		if t.greeted || t.connected {
+			t.add(transcript.Exchange{Stage: transcript.StageTLS, Fault: transcript.FaultTLS, Span: d.b.span(from, to), Detail: "STARTTLS is not offered"})
+			return
+		}
+	}
+	if d.pendingReply(words, from) {
+		return
+	}
+	if t.failed() && !t.waiting() {
+		t.precise(p, from, to)
+		return // told again
+	}
+	if p.fault == transcript.FaultCertificate {
+		t.tlsFacts().Verified = transcript.No
+	}
+	t.fail(p.fault, p.stage, from, to)
+}
+
+// precise replaces a fault that only says that there is no connection by one
+// that says why.
+func (t *talk) precise(p *programPhrase, from, to int) {
+	s := t.session
+	if t.greeted || len(s.Exchanges) == 0 || vague(p) || p.stage == "" {
+		return
+	}
+	e := &s.Exchanges[len(s.Exchanges)-1]
+	if e.Stage == transcript.StageConnect && e.Fault == transcript.FaultTimeout && e.Reply.IsZero() {
+		e.Fault, e.Stage, e.Span = p.fault, p.stage, t.b.span(from, to)
+	}
+}
+
+// nodemailer reports whether the dialogue is nodemailer's, which prints the
+// message without a mark.
+func (d *dialogue) nodemailer() bool { return d.format == "nodemailer" }
+
+// pendingReply uses a reply that the program tells in its own words where the
+// dialogue does not show it: JavaMail hides AUTH, msmtp may print nothing else.
+func (d *dialogue) pendingReply(words []byte, at int) bool {
+	t := d.cur
+	if t == nil || len(t.pending) == 0 || t.failed() {
+		return false
+	}
+	e := &t.session.Exchanges[t.pending[0]]
+	if e.Stage != transcript.StageAuth {
+		return false
+	}
+	n, end := findReply(words)
+	if n < 0 {
+		return false
+	}
+	r, ok := transcript.ParseReply(string(words[n:end]))
+	if !ok || r.Class() < 4 {
+		return false
+	}
+	r.Span = d.b.span(at+n, at+end)
+	t.answer(r)
+	return true
+}
+
+// offersNoAUTH reports whether the last EHLO list has no AUTH and none was
+// tried.
+func (t *talk) offersNoAUTH() bool {
+	t.finishReply()
+	s := t.session
+	list := s.Before
+	if s.After != nil {
+		list = s.After
+	}
+	if list == nil {
+		return false
+	}
+	for i := range s.Exchanges {
+		if s.Exchanges[i].Stage == transcript.StageAuth {
+			return false
+		}
+	}
+	for _, l := range list {
+		if len(l) >= 4 && strings.EqualFold(l[:4], "AUTH") {
+			return false
+		}
+	}
+	return true
+}
+
+// failed reports whether an exchange failed already.
+func (t *talk) failed() bool { return t.session.FirstFailureIndex() >= 0 || !t.hidden.IsZero() }
+
+// waiting reports whether a command waits for its reply.
+func (t *talk) waiting() bool { return len(t.pending) > 0 && t.session.FirstFailureIndex() < 0 }
+
+// readTLS takes version and cipher out of a line about the handshake.
+func (t *talk) readTLS(words []byte) {
+	facts := t.tlsFacts()
+	for _, w := range bytes.FieldsFunc(words, func(c rune) bool { return c == ' ' || c == ':' || c == ',' || c == '/' || c == '(' || c == ')' }) {
+		switch {
+		case foldPrefix(w, "tlsv1"), foldPrefix(w, "tls1"):
+			if facts.Version == "" {
+				facts.Version = tlsVersion(string(w))
+			}
+		case bytes.HasPrefix(w, []byte("TLS_")), bytes.HasPrefix(w, []byte("ECDHE-")), bytes.HasPrefix(w, []byte("AES")):
+			if facts.Cipher == "" {
+				facts.Cipher = clip(string(w), 80)
+			}
+		}
+	}
+	t.tlsNote(words)
+}
+
+// tlsVersion writes a version as the record has it: "TLS 1.3".
+func tlsVersion(s string) string {
+	for _, v := range []string{"1.3", "1.2", "1.1", "1.0"} {
+		if strings.HasSuffix(s, v) {
+			return "TLS " + v
+		}
+	}
+	if strings.EqualFold(s, "TLSv1") || strings.EqualFold(s, "TLS1") {
+		return "TLS 1.0"
+	}
+	return ""
+}
+
+// tlsNote takes facts about the certificate out of the lines of curl, openssl
+// and swaks.
+func (t *talk) tlsNote(words []byte) {
+	if len(words) < 8 || len(words) > 400 {
+		return
+	}
+	switch words[0] | 0x20 {
+	case 's':
+		if foldPrefix(words, "subject=") || foldPrefix(words, "subject: ") {
+			t.tlsFacts().Subject = clip(strings.TrimSpace(string(words[8:])), 300)
+		}
+	case 'i':
+		if foldPrefix(words, "issuer=") || foldPrefix(words, "issuer: ") {
+			t.tlsFacts().Issuer = clip(strings.TrimSpace(string(words[7:])), 300)
+		}
+	case 't':
+		if foldPrefix(words, "tls peer dn=\"") {
+			t.tlsFacts().Subject = clip(strings.TrimRight(string(words[13:]), "\" "), 300)
+		}
+	case 'e':
+		if foldPrefix(words, "expire date: ") {
+			if at, err := time.Parse("Jan _2 15:04:05 2006 MST", strings.TrimSpace(string(words[13:]))); err == nil {
+				t.tlsFacts().NotAfter = at.UTC()
+			}
+		}
+	case 'v':
+		const code = "verify return code: "
+		if !foldPrefix(words, code) {
+			return
+		}
+		facts := t.tlsFacts()
+		if words[len(code)] == '0' {
+			facts.Verified = transcript.Yes
+			return
+		}
+		facts.Verified = transcript.No
+		switch string(leadingDigits(words[len(code):])) {
+		case "10":
+			facts.Problem = "certificate-expired"
+		case "9":
+			facts.Problem = "certificate-not-yet-valid"
+		case "62":
+			facts.Problem = "certificate-name-mismatch"
+		case "18", "19", "20", "21":
+			facts.Problem = "certificate-unknown-issuer"
+		}
+	case 'p':
+		if foldPrefix(words, "protocol  : tlsv") && t.tlsFacts().Version == "" {
+			t.readTLS(words)
+		}
+	}
+}

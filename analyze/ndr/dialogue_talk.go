@@ -1,0 +1,516 @@
+package ndr
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+)
+
+// talk is one connection of a dialogue while it is read. Lines come with their
+// speaker; replies are matched with commands first in, first out (RFC 2920), so
+// that a pipelined refusal finds its command.
+type talk struct {
+	b       *Block
+	session *transcript.Session
+	masker  transcript.Masker
+
+	dialled  Mention // the name or address that was dialled or configured
+	resolved Mention // the address it stands for, when the text names one
+	banner   Mention // the name the server gave itself
+
+	pending []int // exchanges that wait for a reply
+	reply   transcript.Reply
+	from    int  // of the reply that is being collected, in Doc.Text
+	to      int  // its end
+	open    bool // its last line had a hyphen
+
+	connected bool // TCP opened
+	greeted   bool // the greeting came, or the text begins later
+	secure    bool
+	upgrading bool // STARTTLS was accepted, the handshake follows
+	data      bool // the message is being sent
+	uploaded  bool // … and went out whole, by the client's own words
+	prompts   bool // the server waits for an answer within AUTH
+	loggedIn  bool
+	quitting  bool
+	over      bool            // the connection is closed: the next line belongs to another one
+	hidden    transcript.Span // the client's word that AUTH was not offered
+	artefact  transcript.Span // the tester ate a line
+	masked    bool
+
+	clock stamp
+	first int // line where the connection begins
+	last  int // line behind its last one
+	stray int // lines that were neither said nor known
+
+	settings settings // of the text around: configured host and port
+}
+
+// maxExchanges bounds the exchanges kept of one connection.
+const maxExchanges = 5000
+
+func (t *talk) add(e transcript.Exchange) int {
+	s := t.session
+	if len(s.Exchanges) >= maxExchanges {
+		return -1
+	}
+	e.Secure = e.Secure || t.secure
+	s.Exchanges = append(s.Exchanges, e)
+	return len(s.Exchanges) - 1
+}
+
+// empty reports whether nothing was said or tried yet.
+func (t *talk) empty() bool { return len(t.session.Exchanges) == 0 && !t.connected && !t.open }
+
+// client takes a line that the client sent. text is without marks; from and to
+// are its place in Doc.Text.
+func (t *talk) client(text string, from, to int) {
+	t.finishReply()
+	if t.data {
+		t.masker.Line(transcript.Other, text)
+		if text != "." {
+			return
+		}
+		t.data = false
+		t.wait(t.add(transcript.Exchange{Stage: transcript.StageData, Command: ".", Span: t.b.span(from, to)}))
+		return
+	}
+	verb := transcript.Verb(text)
+	if t.upgrading && verb != "" {
+		t.handshake(transcript.Exchange{})
+	}
+	said := t.masker.Line(transcript.Client, text)
+	e := transcript.Exchange{Command: said, Span: t.b.span(from, to), Grouped: len(t.pending) > 0}
+	if t.prompts && verb == "" || verb == "" && t.authPending() {
+		t.prompts = false
+		e.Stage = transcript.StageAuth
+		t.wait(t.add(e))
+		return
+	}
+	t.prompts = false
+	e.Stage = transcript.StageOf(text)
+	switch verb {
+	case "EHLO", "HELO", "LHLO":
+		if t.session.Client == "" {
+			t.session.Client = clip(strings.TrimSpace(text[4:]), 255)
+		}
+	case "QUIT":
+		t.quitting = true
+	}
+	t.wait(t.add(e))
+}
+
+// authPending reports whether the last unanswered command is AUTH.
+func (t *talk) authPending() bool {
+	if len(t.pending) == 0 {
+		return false
+	}
+	e := &t.session.Exchanges[t.pending[len(t.pending)-1]]
+	return e.Stage == transcript.StageAuth
+}
+
+func (t *talk) wait(i int) {
+	if i >= 0 {
+		t.pending = append(t.pending, i)
+	}
+}
+
+// server takes a line that the server sent.
+func (t *talk) server(text string, from, to int) {
+	if len(text) < 3 {
+		return
+	}
+	code := number([]byte(text[:3]))
+	if masked := t.masker.Line(transcript.Server, text); len(masked) >= 3 && masked[:3] == text[:3] {
+		text = masked
+	} else if len(text) > 4 {
+		text = text[:4] + t.masker.Line(transcript.Other, text[4:]) // a short secret must not eat the code
+	}
+	if t.open && code != t.reply.Code {
+		t.finishReply()
+	}
+	if !t.open {
+		t.reply = transcript.Reply{Code: code}
+		t.from = from
+	}
+	if len(t.reply.Lines) < 1000 {
+		t.reply.Lines = append(t.reply.Lines, clip(text, 4096))
+	}
+	t.to = to
+	t.open = true
+	if len(text) > 3 && text[3] == '-' {
+		return
+	}
+	t.finishReply()
+}
+
+// more takes a line that continues the server's last one without code or mark.
+func (t *talk) more(text string, to int) {
+	if n := len(t.reply.Lines); t.open && n > 0 && n < 1000 {
+		t.reply.Lines = append(t.reply.Lines, clip(text, 4096))
+		t.to = to
+	}
+}
+
+// finishReply hands the collected reply to the command it answers.
+func (t *talk) finishReply() {
+	if !t.open {
+		return
+	}
+	t.open = false
+	r := t.reply
+	if p, ok := transcript.ParseReply(r.Lines[0]); ok {
+		r.Enhanced = p.Enhanced
+	}
+	r.Span = t.b.span(t.from, t.to)
+	t.answer(r)
+}
+
+// answer gives the reply to the exchange it belongs to.
+func (t *talk) answer(r transcript.Reply) {
+	s := t.session
+	t.connected = true
+	if t.greets(&r) {
+		t.greeted = true
+		t.readBanner(&r)
+		t.session.Implicit = t.session.Implicit || t.secure
+		t.add(transcript.Exchange{Stage: transcript.StageGreet, Reply: r, Span: r.Span})
+		return
+	}
+	t.greeted = true
+	i := -1
+	switch {
+	case len(t.pending) > 0:
+		for len(t.pending) > 1 && !t.fits(&r, t.pending[0]) {
+			t.pending = t.pending[1:] // its reply is not in the text
+		}
+		i = t.pending[0]
+		t.pending = append(t.pending[:0], t.pending[1:]...)
+	case t.data:
+		// The client does not show the message: this answers the final dot.
+		t.data = false
+		i = t.add(transcript.Exchange{Stage: transcript.StageData, Command: ".", Span: r.Span})
+	default:
+		if t.upgrading && r.Class() != 4 && r.Code != 554 {
+			t.handshake(transcript.Exchange{})
+		}
+		e := t.unseen(&r)
+		if !t.artefact.IsZero() && transcript.KindOf(r).Echo() {
+			return // what the tester did not send is missing: no answer of the relay
+		}
+		e.Span = r.Span
+		i = t.add(e)
+	}
+	if i < 0 {
+		return
+	}
+	e := &s.Exchanges[i]
+	e.Reply = r
+	if !t.artefact.IsZero() && transcript.KindOf(r).Echo() {
+		e.Reply = transcript.Reply{}
+		e.Skipped = "a command before it was not sent by the test program"
+		return
+	}
+	verb := transcript.Verb(e.Command)
+	switch {
+	case e.Stage == transcript.StageEHLO && r.Class() == 2:
+		if e.Command != "" || len(r.Lines) > 1 {
+			t.keywords(&r) // a lone last line is the rest of a list
+		}
+		t.readBanner(&r)
+	case verb == "STARTTLS" && r.Class() == 2:
+		t.upgrading = true
+	case r.Code == 334:
+		t.prompts = true
+	case r.Code == 235:
+		t.loggedIn = true
+	case r.Code == 354:
+		t.data = true
+		t.uploaded = false
+	case r.Code == 221:
+		t.over = true
+	}
+}
+
+// fits reports whether the reply may answer the command of exchange i. Only for
+// the commands that end a pipelined group (RFC 2920 §3.1): when another command
+// follows one of them, its reply came before, even if an excerpt lacks it.
+func (t *talk) fits(r *transcript.Reply, i int) bool {
+	e := &t.session.Exchanges[i]
+	switch transcript.Verb(e.Command) {
+	case "EHLO", "HELO", "LHLO", "STARTTLS", "AUTH":
+	default:
+		return true
+	}
+	if r.Class() >= 4 {
+		s := r.Stage()
+		return s != transcript.StageEnvelope && s != transcript.StageData
+	}
+	if e.Stage == transcript.StageEHLO {
+		return r.Code == 250 && !strings.HasPrefix(r.Enhanced, "2.1.")
+	}
+	return r.Code != 250 && r.Code != 354
+}
+
+// greets reports whether the reply is the greeting: the first one, unless the
+// text begins later or the client spoke first and was answered.
+func (t *talk) greets(r *transcript.Reply) bool {
+	if t.greeted {
+		return false
+	}
+	if r.Code == 220 {
+		if len(t.pending) > 0 && transcript.Verb(t.session.Exchanges[t.pending[0]].Command) == "STARTTLS" {
+			return false
+		}
+		return true
+	}
+	return len(t.pending) == 0 && r.Class() >= 4
+}
+
+// unseen makes an exchange for a reply whose command the text does not show. Its
+// stage comes from the reply's own words and from how far the talk has come.
+func (t *talk) unseen(r *transcript.Reply) transcript.Exchange {
+	e := transcript.Exchange{Stage: transcript.StageUnknown}
+	text := r.Text()
+	switch {
+	case r.Code == 334 || r.Code == 235 || r.Code == 535:
+		e.Stage = transcript.StageAuth
+	case r.Code == 354:
+		e.Stage = transcript.StageData
+		e.Command = "DATA"
+	case r.Code == 220:
+		e.Stage = transcript.StageTLS
+		e.Command = "STARTTLS"
+	case r.Code == 221:
+	case r.Code == 250 && (r.Enhanced == "" && (len(r.Lines) > 1 || t.session.Furthest().Order() < transcript.StageEHLO.Order())):
+		e.Stage = transcript.StageEHLO
+	case r.Code == 250 && (strings.HasPrefix(r.Enhanced, "2.1.") || strings.Contains(text, "Sender") || strings.Contains(text, "Recipient") || strings.Contains(text, "sender") || strings.Contains(text, "recipient")):
+		e.Stage = transcript.StageEnvelope
+	case r.Code == 250 && transcript.KindOf(*r) == transcript.KindQueued:
+		e.Stage = transcript.StageData
+		e.Command = "."
+	case r.Class() >= 4:
+		e.Stage = r.Stage()
+		if e.Stage == transcript.StageGreet || e.Stage == transcript.StageUnknown {
+			// It was said in mid-talk.
+			e.Stage = transcript.StageUnknown
+			if far := t.session.Furthest(); far == transcript.StageEnvelope || far == transcript.StageAuth {
+				e.Stage = far
+			}
+		}
+	}
+	return e
+}
+
+// keywords keeps the list of an EHLO reply (RFC 5321 §4.1.1.1).
+func (t *talk) keywords(r *transcript.Reply) {
+	list := make([]string, 0, len(r.Lines))
+	for i, l := range r.Lines {
+		if i == 0 && (len(r.Lines) > 1 || len(l) > 4 && strings.IndexByte(l, '.') > 0) {
+			continue // the server's name
+		}
+		if len(l) > 4 {
+			list = append(list, strings.TrimSpace(l[4:]))
+		}
+	}
+	if t.secure {
+		t.session.After = list
+	} else {
+		t.session.Before = list
+	}
+}
+
+// readBanner takes the name that the server gives itself in its greeting or in
+// its EHLO reply.
+func (t *talk) readBanner(r *transcript.Reply) {
+	if !t.banner.IsZero() || r.Class() != 2 || len(r.Lines) == 0 {
+		return
+	}
+	l := r.Lines[0]
+	if len(l) < 5 {
+		return
+	}
+	word := l[4:]
+	if i := strings.IndexAny(word, " \t,;"); i >= 0 {
+		word = word[:i]
+	}
+	if strings.HasPrefix(word, "****") {
+		t.masked = true
+	}
+	if !looksLikeHost([]byte(word)) {
+		return
+	}
+	name := hostName(bytes.TrimSuffix([]byte(word), dot))
+	if name == "" {
+		return
+	}
+	t.banner = Mention{Host: name, Role: Refuser, Span: r.Span}
+	if line := t.b.Doc.Text[t.from:t.to]; len(line) > 0 {
+		if n := bytes.Index(line, []byte(word)); n >= 0 {
+			t.banner.Span = t.b.span(t.from+n, t.from+n+len(word))
+		}
+	}
+}
+
+// handshake records how the TLS handshake went; what is empty of e means that
+// it went well.
+func (t *talk) handshake(e transcript.Exchange) {
+	t.finishReply()
+	t.upgrading = false
+	e.Stage = transcript.StageTLS
+	if e.Fault == transcript.FaultNone {
+		if t.secure {
+			return
+		}
+		t.secure = true
+		if t.session.TLS == nil {
+			t.session.TLS = &transcript.TLS{}
+		}
+	}
+	t.add(e)
+}
+
+// fail records a fault below or beside SMTP, told by the client at
+// Doc.Text[from:to]. stage is what the words say; it may be empty.
+func (t *talk) fail(fault transcript.Fault, stage transcript.Stage, from, to int) {
+	t.finishReply()
+	s := t.session
+	span := t.b.span(from, to)
+	if t.over || t.quitting && len(t.pending) <= 1 && t.lastAnswered() {
+		t.over = true
+		return // after QUIT nobody minds
+	}
+	if !t.artefact.IsZero() {
+		t.over = true
+		return
+	}
+	if len(t.pending) > 0 {
+		e := &s.Exchanges[t.pending[0]]
+		t.pending = t.pending[1:]
+		e.Fault, e.Span = fault, span
+		t.closes(fault)
+		return
+	}
+	e := transcript.Exchange{Fault: fault, Span: span}
+	switch {
+	case t.data:
+		e.Stage = transcript.StageData
+		if t.uploaded {
+			e.Command = "."
+		}
+		t.data = false
+	case t.upgrading || stage == transcript.StageTLS && !t.secure && t.greeted:
+		e.Stage = transcript.StageTLS
+		if fault != transcript.FaultCertificate && fault != transcript.FaultClosed && fault != transcript.FaultReset && fault != transcript.FaultTimeout {
+			e.Fault = transcript.FaultTLS
+		}
+		t.handshake(e)
+		t.closes(fault)
+		return
+	case t.greeted:
+		if n := len(s.Exchanges); n > 0 && s.Exchanges[n-1].Failed() {
+			t.closes(fault)
+			return // a consequence: it was refused and then hung up
+		}
+		e.Stage = stage
+		if stage == "" || stage == transcript.StageGreet || stage == transcript.StageConnect || stage == transcript.StageResolve {
+			e.Stage = s.Furthest()
+		}
+		if e.Stage == transcript.StageNotAttempted {
+			e.Stage = transcript.StageUnknown
+		}
+	case t.connected:
+		e.Stage = stage
+		if stage != transcript.StageTLS {
+			e.Stage = transcript.StageGreet
+		}
+	default:
+		e.Stage = stage
+		if fault == transcript.FaultDNS {
+			e.Stage = transcript.StageResolve
+		} else if stage == "" || stage == transcript.StageUnknown {
+			e.Stage = transcript.StageConnect
+		}
+		if n := len(s.Exchanges); n > 0 && s.Exchanges[n-1].Failed() {
+			// One more address, or the same told in other words: keep the last.
+			if s.Exchanges[n-1].Fault == transcript.FaultDNS || e.Fault == transcript.FaultNone {
+				return
+			}
+			s.Exchanges[n-1] = e
+			return
+		}
+	}
+	t.add(e)
+	t.closes(fault)
+}
+
+func (t *talk) closes(fault transcript.Fault) {
+	switch fault {
+	case transcript.FaultClosed, transcript.FaultReset:
+		t.over = true
+	}
+}
+
+// lastAnswered reports whether everything before QUIT was answered.
+func (t *talk) lastAnswered() bool {
+	for _, i := range t.pending {
+		if transcript.Verb(t.session.Exchanges[i].Command) != "QUIT" {
+			return false
+		}
+	}
+	return true
+}
+
+// noAUTH records the client's word that AUTH was not offered.
+func (t *talk) noAUTH(from, to int) {
+	t.finishReply()
+	if !t.hidden.IsZero() {
+		return
+	}
+	t.hidden = t.b.span(from, to)
+	t.add(transcript.Exchange{Stage: transcript.StageAuth, Skipped: "the server did not offer AUTH", Span: t.hidden})
+}
+
+// tlsFacts gives the session's TLS facts, made when first asked for.
+func (t *talk) tlsFacts() *transcript.TLS {
+	if t.session.TLS == nil {
+		t.session.TLS = &transcript.TLS{}
+	}
+	return t.session.TLS
+}
+
+// serverMention is the name of the server: dialled or configured, else its own.
+func (t *talk) serverMention(role Role) Mention {
+	m := t.dialled
+	if m.Host == "" && t.settings.host.Host != "" && t.settings.sure > 1 {
+		m = t.settings.host
+	}
+	if m.Host == "" && t.banner.Host != "" {
+		address, port := m.Address, m.Port
+		m = t.banner
+		m.Address, m.Port = address, port
+	}
+	if m.Address == "" {
+		m.Address = t.resolved.Address
+	}
+	if m.Port == 0 {
+		m.Port = t.resolved.Port
+	}
+	if m.Port == 0 {
+		m.Port = t.settings.port
+	}
+	if m.Span.IsZero() {
+		m.Span = t.resolved.Span
+	}
+	m.Role = role
+	return m
+}
+
+// clip bounds a kept string.
+func clip(s string, most int) string {
+	if len(s) > most {
+		s = s[:most]
+	}
+	return strings.Clone(s)
+}

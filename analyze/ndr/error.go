@@ -1,0 +1,875 @@
+package ndr
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+)
+
+// Errors of programs, dialogs of mail programs, job logs of devices: texts in
+// which a client tells how a try ended, without a dialogue. They are read in
+// pieces that stand by themselves:
+//
+//	settings   which server, port, TLS, login: labels, a script's line, the words of the error
+//	replies    a server's answer, quoted or as a bare code
+//	fault      words for what went wrong below SMTP
+//
+// A reply proves that the server answered: the server is the refuser. A fault
+// makes it the target. Where no server is named, the item says only stage and
+// reply.
+
+// errorClient is a program by the words its texts begin with.
+type errorClient struct {
+	words  string // a line begins with them, behind blanks; lower case
+	format string
+	port   int // the program's default
+}
+
+var errorClients = []errorClient{
+	{"msmtp:", "msmtp", 0},
+	{"curl: (", "curl", 0},
+	{"traceback (most recent call last)", "smtplib", 0},
+	{"smtplib.", "smtplib", 0},
+	{"smtprecipientsrefused", "smtplib", 0},
+	{"smtpsenderrefused", "smtplib", 0},
+	{"smtpdataerror", "smtplib", 0},
+	{"smtpauthenticationerror", "smtplib", 0},
+	{"smtpconnecterror", "smtplib", 0},
+	{"smtpheloerror", "smtplib", 0},
+	{"smtpnotsupportederror", "smtplib", 0},
+	{"smtpserverdisconnected", "smtplib", 0},
+	{"socket.gaierror", "smtplib", 0},
+	{"socket.timeout", "smtplib", 0},
+	{"connectionrefusederror", "smtplib", 0},
+	{"connectionreseterror", "smtplib", 0},
+	{"timeouterror", "smtplib", 0},
+	{"ssl.ssl", "smtplib", 0},
+	{"oserror: [errno", "smtplib", 0},
+	{"send-mailmessage", "powershell", 25},
+	{"exception calling \"send\"", "powershell", 25},
+	{"ausnahme beim aufrufen von \"send\"", "powershell", 25},
+	{"exception lors de l'appel de", "powershell", 25},
+	{"system.net.mail.", "dotnet", 25},
+	{"unhandled exception. system.net.mail.", "dotnet", 25},
+	{"mailkit.", "dotnet", 0},
+	{"javax.mail.", "javamail", 0},
+	{"jakarta.mail.", "javamail", 0},
+	{"com.sun.mail.", "javamail", 0},
+	{"org.eclipse.angus.mail.", "javamail", 0},
+	{"org.springframework.mail.", "javamail", 0},
+	{"caused by: javax.mail.", "javamail", 0},
+	{"caused by: jakarta.mail.", "javamail", 0},
+	{"caused by: com.sun.mail.", "javamail", 0},
+	{"exception in thread \"main\" javax.mail.", "javamail", 0},
+	{"phpmailer", "phpmailer", 0},
+	{"mailer error:", "phpmailer", 0},
+	{"message could not be sent. mailer error:", "phpmailer", 0},
+	{"smtp error:", "phpmailer", 0},
+	{"smtp connect() failed", "phpmailer", 0},
+	{"the following from address failed", "phpmailer", 0},
+	{"expected response code", "symfony-mailer", 0},
+	{"symfony\\component\\mailer", "symfony-mailer", 0},
+	{"swift_", "symfony-mailer", 0},
+	{"net::smtp", "ruby", 0},
+	{"task '", "outlook-client", 0},
+	{"aufgabe \"", "outlook-client", 0},
+	{"account: '", "outlook-client", 0},
+	{"subject '", "outlook-client", 0},
+	{"sending of the message failed", "thunderbird", 0},
+	{"an error occurred while sending mail", "thunderbird", 0},
+	{"an error occurred sending mail", "thunderbird", 0},
+	{"senden der nachricht fehlgeschlagen", "thunderbird", 0},
+	{"beim senden der nachricht", "thunderbird", 0},
+	{"unable to authenticate to outgoing server", "thunderbird", 0},
+	{"login to server", "thunderbird", 0},
+	{"cannot send message using the server", "apple-mail", 0},
+	{"the server response was:", "apple-mail", 0},
+	{"the connection to the server", "apple-mail", 0},
+	{"the sender address", "apple-mail", 0},
+	{"*** error connecting to", "swaks", 0},
+	{"dial tcp", "go", 0},
+	{"tls: ", "go", 0},
+	{"x509: ", "go", 0},
+	{"server returned error", "gmail-send-as", 0},
+	{"authentication failed. please check your username/password", "gmail-send-as", 0},
+	{"couldn't reach server", "gmail-send-as", 0},
+}
+
+var errorClientTable = func() (t [256][]int) {
+	for i := range errorClients {
+		c := errorClients[i].words[0]
+		t[c] = append(t[c], i)
+		if c >= 'a' && c <= 'z' {
+			t[c-'a'+'A'] = append(t[c-'a'+'A'], i)
+		}
+	}
+	return t
+}()
+
+// clientAt gives the program that a line's beginning speaks of, nil if none.
+func clientAt(line []byte) *errorClient {
+	i := skipBlanks(line, 0)
+	if i >= len(line) {
+		return nil
+	}
+	for _, k := range errorClientTable[line[i]] {
+		if foldPrefix(line[i:], errorClients[k].words) {
+			return &errorClients[k]
+		}
+	}
+	return nil
+}
+
+// nodeError is how Node's errors give themselves away.
+var nodeError = []string{"code: 'E", "command: '", "syscall: '", "responseCode: ", "SMTPConnection."}
+
+func isNodeLine(line []byte) bool {
+	for _, w := range nodeError {
+		if bytes.Contains(line, []byte(w)) {
+			return true
+		}
+	}
+	return false
+}
+
+// sniffError says how sure it is that the block tells a program's error.
+func sniffError(b *Block) int {
+	if b.mail != nil && (b.mail.report != reportNone || b.reports()) {
+		return 0
+	}
+	client, node := false, 0
+	server, port, fault, reply, lines := false, false, false, false, 0
+	last := min(b.Last, b.First+1500)
+	for i := b.First; i < last; i++ {
+		line := b.Doc.Line(i)
+		if len(line) < 3 {
+			continue
+		}
+		if clientAt(line) != nil {
+			client = true
+			break
+		}
+		if b.mail != nil && lines > 200 {
+			continue
+		}
+		lines++
+		if len(line) > 1000 {
+			line = line[:1000]
+		}
+		if isNodeLine(line) {
+			node++
+		}
+		if b.mail != nil {
+			continue
+		}
+		if bytes.IndexByte(line, ':') >= 0 || bytes.IndexByte(line, '=') >= 0 {
+			for _, p := range pairs(line) {
+				switch p.kind {
+				case labelServer:
+					h, n := hostAt(line[p.from:p.to])
+					server = server || n > 0 && nameOfServer(h)
+				case labelPort:
+					port = true
+				}
+			}
+		}
+		if !fault {
+			p, _ := programSays(line)
+			fault = p != nil && p.effect != effectNothing
+		}
+		if !reply {
+			n, _ := findReply(line)
+			reply = n >= 0
+		}
+	}
+	switch {
+	case client, node > 1:
+		if b.reports() {
+			return 34
+		}
+		return 58
+	case server && (fault || reply):
+		return 48
+	case port && (fault || reply), fault && reply:
+		return 26
+	case fault || reply:
+		return 16
+	}
+	return 0
+}
+
+// told is what a piece of the text tells about one try.
+type told struct {
+	b        *Block
+	settings settings
+	client   *errorClient
+	node     bool
+	python   bool
+
+	replies     []toldReply
+	fault       *programPhrase
+	span        transcript.Span
+	stage       transcript.Stage // by words beside the fault or the reply
+	noAUTH      transcript.Span
+	denied      transcript.Span  // a refusal whose reply is not told
+	deniedStage transcript.Stage // of it
+	local       transcript.Stage // of a traceback's frames
+	dotted      bool             // the message had gone out
+	own         bool             // host or recipient stand in this piece itself
+	frames      bool             // the line before is a frame of a traceback
+	trace       bool             // a traceback that continues another
+	first       int
+	last        int
+}
+
+// toldReply is a reply and whom it is about.
+type toldReply struct {
+	reply     transcript.Reply
+	recipient string
+	stage     transcript.Stage
+}
+
+// decided reports whether the piece tells how the try ended.
+func (t *told) decided() bool {
+	return len(t.replies) > 0 || t.fault != nil || !t.noAUTH.IsZero() || !t.denied.IsZero()
+}
+
+// readError reads a block as errors of programs.
+func readError(b *Block) []Case {
+	pieces := piecesOf(b)
+	var cases []Case
+	carried := settings{}
+	for i := range pieces {
+		t := &pieces[i]
+		if !t.decided() {
+			continue
+		}
+		if t.settings.host.IsZero() {
+			t.settings.host, t.settings.sure = carried.host, carried.sure
+			if t.settings.port == 0 {
+				t.settings.port = carried.port
+			}
+		}
+		if !t.settings.host.IsZero() {
+			carried = t.settings
+		}
+		if items := t.items(); len(items) > 0 {
+			c := Case{Format: t.format(), Nature: NatureError, Items: items}
+			c.Span = b.span(b.Doc.LineStart(t.first), b.Doc.LineEnd(t.last-1))
+			cases = append(cases, c)
+		}
+	}
+	return cases
+}
+
+// piecesOf cuts the block where one try ends and another begins: at a line with
+// a time of its own or behind an empty line, when the piece so far tells its end
+// and the next one tells its own end and its own server or recipient. What does
+// not stand by itself belongs to the piece before.
+func piecesOf(b *Block) []told {
+	var list []told
+	add := func(first, last int) {
+		t := readPiece(b, first, last)
+		if n := len(list); n > 0 {
+			prev := &list[n-1]
+			if !prev.decided() || !t.decided() || !t.own || t.trace || prev.trace || t.same(prev) {
+				merged := readPiece(b, prev.first, last)
+				list[n-1] = merged
+				return
+			}
+		}
+		list = append(list, t)
+	}
+	first := b.First
+	size := 0
+	for i := b.First; i < b.Last; i++ {
+		l := b.Doc.Line(i)
+		cut := false
+		if i > first {
+			if len(bytes.TrimSpace(b.Doc.Line(i-1))) == 0 && len(bytes.TrimSpace(l)) > 0 {
+				cut = true
+			} else if len(l) > 6 && (isDigit(l[0]) || l[0] == '[' || monthAt(l) != 0) && jobStart(l) {
+				cut = true
+			}
+		}
+		if cut && size < 400 {
+			add(first, i)
+			first = i
+			size++
+		}
+	}
+	add(first, b.Last)
+	return list
+}
+
+// jobStart reports whether a line begins with a time: a new entry of a device's
+// log.
+func jobStart(l []byte) bool {
+	var s said
+	if stampLength(l, 0, &s) > 0 {
+		return true
+	}
+	// "[11/23 07:40]", "11/24/2026 9:12 AM".
+	i := 0
+	if l[0] == '[' {
+		i++
+	}
+	digits, seps, colons := 0, 0, 0
+	for ; i < len(l) && i < 24; i++ {
+		switch c := l[i]; {
+		case isDigit(c):
+			digits++
+		case c == '/' || c == '-' || c == '.':
+			seps++
+		case c == ':':
+			colons++
+		case c == ' ' || c == ']' || c == ',' || c == 'T':
+			if digits >= 6 && seps > 0 && colons > 0 {
+				return true
+			}
+		default:
+			return digits >= 6 && seps > 0 && colons > 0
+		}
+	}
+	return false
+}
+
+// same reports whether the piece tells the end of the piece before once more.
+func (t *told) same(prev *told) bool {
+	if len(t.replies) > 0 && len(prev.replies) > 0 {
+		a, b := &t.replies[0], &prev.replies[0]
+		return a.reply.Code == b.reply.Code && a.recipient == b.recipient && a.reply.Text() == b.reply.Text()
+	}
+	if len(t.replies) > 0 || t.settings.host.Host != prev.settings.host.Host && t.settings.sure > 1 {
+		return false
+	}
+	for _, a := range t.settings.to {
+		if !slices.Contains(prev.settings.to, a) {
+			return false
+		}
+	}
+	return true
+}
+
+// readPiece reads the lines [first, last).
+func readPiece(b *Block, first, last int) told {
+	t := told{b: b, first: first, last: last}
+	for i := first; i < last; i++ {
+		line := b.Doc.Line(i)
+		if len(line) > 0 {
+			t.line(line, b.Doc.LineStart(i), i)
+		}
+	}
+	t.own = !t.settings.host.IsZero() && t.settings.sure > 1 || len(t.settings.to) > 0
+	for i := range t.replies {
+		t.own = t.own || t.replies[i].recipient != ""
+	}
+	return t
+}
+
+// isStackLine reports whether the line is a frame of a stack.
+func isStackLine(line []byte) bool {
+	l := bytes.TrimLeft(line, " \t")
+	switch {
+	case len(l) < 3:
+		return false
+	case bytes.HasPrefix(l, []byte("at ")) && (bytes.IndexByte(l, '(') > 0 || bytes.Contains(l, []byte(":line ")) || bytes.Contains(l, []byte("node:"))):
+		return true
+	case bytes.HasPrefix(l, []byte("... ")), bytes.HasPrefix(l, []byte("^^^")), bytes.HasPrefix(l, []byte("~~~")), bytes.HasPrefix(l, []byte("+ ~~~")):
+		return true
+	case bytes.HasPrefix(l, []byte("+ CategoryInfo")), bytes.HasPrefix(l, []byte("+ FullyQualifiedErrorId")):
+		return true
+	case bytes.HasPrefix(l, []byte("   in ")) || bytes.HasPrefix(l, []byte("bei System.")) || bytes.HasPrefix(l, []byte("à System.")):
+		return true
+	}
+	return false
+}
+
+func (t *told) line(line []byte, base, number int) {
+	if len(line) > 4096 {
+		line = line[:4096]
+	}
+	if c := clientAt(line); c != nil && (t.client == nil || t.client.format == "phpmailer" && c.format != "phpmailer") {
+		t.client = c
+	}
+	if isNodeLine(line) {
+		t.node = true
+	}
+	l := bytes.TrimLeft(line, " \t")
+	switch {
+	case foldPrefix(l, "during handling of the above"), foldPrefix(l, "the above exception was"), foldPrefix(l, "caused by:"), foldPrefix(l, "nested exception"):
+		t.trace = true
+	case bytes.HasPrefix(l, []byte("File \"")):
+		t.frame(l)
+		t.frames = true
+		return
+	case isStackLine(line):
+		return
+	case bytes.HasPrefix(l, []byte("raise ")), bytes.HasPrefix(l, []byte("<")) && bytes.HasSuffix(l, []byte(">")) && bytes.IndexByte(l, '@') < 0:
+		return
+	}
+	t.settings.scan(t.b, line, base)
+	if t.frames {
+		// The source line below a frame.
+		t.frames = false
+		if bytes.Contains(line, []byte("self.getreply()")) && t.local == transcript.StageData && bytes.Contains(line, []byte("(code, msg)")) {
+			t.dotted = true
+		}
+		if len(l) < len(line)-3 {
+			return
+		}
+	}
+	t.recipientWords(line, base)
+	if t.python3(line, base) || t.netReply(line, base, number) || t.phpReply(line, base) {
+		return
+	}
+	parts := searchable(line)
+	for _, p := range parts {
+		t.reply(line, p, base)
+		t.failure(line, p, base)
+	}
+}
+
+// searchable gives the parts of a line in which a reply or a fault may stand: of
+// a line of settings only the values of results.
+func searchable(line []byte) [][2]int {
+	list := pairs(line)
+	set, results := false, [][2]int(nil)
+	for _, p := range list {
+		switch p.kind {
+		case labelServer:
+			if says, _ := programSays([]byte(p.label)); says != nil {
+				return [][2]int{{0, len(line)}} // "Could not resolve host: H"
+			}
+			h, n := hostAt(line[p.from:p.to])
+			set = set || n > 0 && nameOfServer(h)
+		case labelPort:
+			set = set || portValue(line[p.from:p.to]) > 0
+		case labelSecurity, labelAuth:
+			set = set || p.to-p.from < 24 && switchValue(line[p.from:p.to]) != transcript.Unknown
+		case labelResult:
+			if p.to > p.from {
+				// A value may hold labels of its own.
+				results = append(results, [2]int{p.from, p.to})
+			}
+		}
+	}
+	if set {
+		return results
+	}
+	return [][2]int{{0, len(line)}}
+}
+
+// frame reads a frame of Python's traceback: the function of smtplib that failed
+// is the stage.
+func (t *told) frame(l []byte) {
+	if !bytes.Contains(l, []byte("smtplib.py\"")) && !bytes.Contains(l, []byte("aiosmtplib")) {
+		return
+	}
+	t.python = true
+	n := bytes.LastIndex(l, []byte(", in "))
+	if n < 0 {
+		return
+	}
+	name := string(bytes.TrimSpace(l[n+len(", in "):]))
+	for _, f := range pythonFrames {
+		if f.name == name {
+			t.local = f.stage
+			return
+		}
+	}
+}
+
+// pythonFrames are the functions of smtplib.
+var pythonFrames = []struct {
+	name  string
+	stage transcript.Stage
+}{
+	{"connect", transcript.StageGreet},
+	{"_get_socket", transcript.StageConnect},
+	{"ehlo", transcript.StageEHLO},
+	{"helo", transcript.StageEHLO},
+	{"starttls", transcript.StageTLS},
+	{"login", transcript.StageAuth},
+	{"auth", transcript.StageAuth},
+	{"mail", transcript.StageEnvelope},
+	{"rcpt", transcript.StageEnvelope},
+	{"data", transcript.StageData},
+}
+
+// recipientWords finds recipients in the words of errors.
+func (t *told) recipientWords(line []byte, base int) {
+	for _, w := range []string{"recipient address ", "recipient: '", "rejected e-mail address was '", "check the message recipient \"", "check the message recipient ", "recipients failed: ", "message recipient \"", "to recipient ", "address was rejected: ", "empfänger ", "destinataire "} {
+		n := foldIndex(line, w)
+		if n < 0 {
+			continue
+		}
+		at := n + len(w)
+		for at < len(line) && (line[at] == '"' || line[at] == '\'' || line[at] == '<' || line[at] == ' ') {
+			at++
+		}
+		if a, k := mailboxAt(line[at:]); k > 0 {
+			t.settings.addRecipient(a, t.b.span(base+at, base+at+k))
+		}
+	}
+	if n := foldIndex(line, "envelope from address "); n >= 0 && t.settings.sender == "" {
+		if a, k := mailboxAt(line[n+len("envelope from address "):]); k > 0 {
+			t.settings.sender = a
+		}
+	}
+}
+
+// add keeps a reply.
+func (t *told) add(r transcript.Reply, recipient string, stage transcript.Stage) {
+	if r.Class() != 0 && r.Class() < 4 || len(t.replies) >= maxItems {
+		return
+	}
+	if recipient == "" {
+		recipient = aboutRecipient(&r)
+	}
+	for i := range t.replies {
+		have := &t.replies[i]
+		if have.reply.Code == r.Code && (have.recipient == recipient || recipient == "" || have.recipient == "") {
+			// The same again; keep the one that says more.
+			if n := r.Text(); len(n) > 4 && len(n) < len(have.reply.Text()) && strings.HasPrefix(have.reply.Text(), n) {
+				have.reply = r // the other one runs on into the program's own words
+			}
+			if len(r.Lines) > 0 && (len(have.reply.Lines) == 0 || len(have.reply.Text()) < 5 && len(r.Text()) > len(have.reply.Text()) || have.reply.Enhanced == "" && r.Enhanced != "") {
+				have.reply = r
+			}
+			if have.recipient == "" {
+				have.recipient = recipient
+			}
+			if have.stage == "" {
+				have.stage = stage
+			}
+			return
+		}
+	}
+	t.replies = append(t.replies, toldReply{r, recipient, stage})
+}
+
+// aboutRecipient is the address that a reply begins with, unless the words are
+// about a sender.
+func aboutRecipient(r *transcript.Reply) string {
+	if len(r.Lines) == 0 {
+		return ""
+	}
+	text := r.Lines[0]
+	n := strings.IndexByte(text, '<')
+	if n < 0 || n > 24 {
+		return ""
+	}
+	a, k := mailboxAt([]byte(text[n:]))
+	if k == 0 {
+		return ""
+	}
+	rest := strings.ToLower(strings.TrimLeft(text[n+k:], ":. "))
+	if strings.HasPrefix(rest, "sender") || strings.HasPrefix(rest, "client") || strings.HasPrefix(rest, "helo") {
+		return ""
+	}
+	return a
+}
+
+// makeReply makes a reply of words that begin with a code.
+func (t *told) makeReply(text string, from, to int) (transcript.Reply, bool) {
+	text = strings.TrimSpace(text)
+	if len(text) > 4 && text[3] == ' ' && text[4] == '"' {
+		text = text[:4] + strings.Trim(text[4:], `"`) // Go: 554 "5.7.1 …"
+	}
+	if strings.Contains(text, `\n`) || strings.Contains(text, `\r`) {
+		text = unescapeLiteral(text)
+	}
+	r, ok := transcript.ParseReply(text)
+	if !ok {
+		if len(text) < 3 || !isDigit(text[0]) {
+			return r, false
+		}
+		r = transcript.Reply{Code: number([]byte(text[:3])), Lines: []string{text}}
+	}
+	r.Span = t.b.span(from, to)
+	return r, true
+}
+
+// reply looks for a reply in a part of the line.
+func (t *told) reply(line []byte, part [2]int, base int) {
+	words := line[part[0]:part[1]]
+	for at := 0; at < len(words); {
+		n, end := findReply(words[at:])
+		if n < 0 {
+			return
+		}
+		n, end = n+at, end+at
+		r, ok := t.makeReply(string(words[n:end]), base+part[0]+n, base+part[0]+end)
+		if ok {
+			stage := r.Stage()
+			if stage == transcript.StageUnknown || stage == "" {
+				stage = stageWords(words)
+			}
+			t.add(r, "", stage)
+		}
+		at = end
+		if end-n > 12 {
+			return // its text may name other codes
+		}
+	}
+}
+
+// stageNames are words near a bare code that say where it was given, in lower
+// case.
+var stageNames = []struct {
+	word  string
+	stage transcript.Stage
+}{
+	{"smtp-server response", transcript.StageGreet},
+	{"greeting", transcript.StageGreet},
+	{"banner", transcript.StageGreet},
+	{"initial ok", transcript.StageGreet},
+	{"bad greeting", transcript.StageGreet},
+	{"rcpt", transcript.StageEnvelope},
+	{"recipient", transcript.StageEnvelope},
+	{"empfänger", transcript.StageEnvelope},
+	{"destinataire", transcript.StageEnvelope},
+	{"destinatario", transcript.StageEnvelope},
+	{"mail from", transcript.StageEnvelope},
+	{"mail failed", transcript.StageEnvelope},
+	{"sender", transcript.StageEnvelope},
+	{"absender", transcript.StageEnvelope},
+	{"expéditeur", transcript.StageEnvelope},
+	{"from address", transcript.StageEnvelope},
+	{"relay", transcript.StageEnvelope},
+	{"auth", transcript.StageAuth},
+	{"login", transcript.StageAuth},
+	{"anmeld", transcript.StageAuth},
+	{"password", transcript.StageAuth},
+	{"passwor", transcript.StageAuth},
+	{"kennwort", transcript.StageAuth},
+	{"mot de passe", transcript.StageAuth},
+	{"credential", transcript.StageAuth},
+	{"identifi", transcript.StageAuth},
+	{"starttls", transcript.StageTLS},
+	{"tls", transcript.StageTLS},
+	{"ssl", transcript.StageTLS},
+	{"ehlo", transcript.StageEHLO},
+	{"helo", transcript.StageEHLO},
+	{"data", transcript.StageData},
+	{"message body", transcript.StageData},
+	{"message size", transcript.StageData},
+	{"nachrichteninhalt", transcript.StageData},
+	{"connect", transcript.StageGreet},
+	{"verbind", transcript.StageGreet},
+	{"connexion", transcript.StageGreet},
+}
+
+// stageWords is the stage that the words around a bare code speak of.
+func stageWords(words []byte) transcript.Stage {
+	if len(words) > 400 {
+		words = words[:400]
+	}
+	for _, s := range stageNames {
+		if n := foldIndex(words, s.word); n >= 0 && (n == 0 || !isWordByte(words[n-1]) || s.word == "rcpt") {
+			return s.stage
+		}
+	}
+	return ""
+}
+
+// failure looks for words of a fault in a part of the line. The first one
+// counts, but a vague one gives way to one that tells more.
+func (t *told) failure(line []byte, part [2]int, base int) {
+	words := line[part[0]:part[1]]
+	p, n := programSays(words)
+	if p == nil {
+		if s := stageWords(words); s != "" && t.stage == "" && (foldIndex(words, "fail") >= 0 || foldIndex(words, "fehl") >= 0 || foldIndex(words, "error") >= 0 || foldIndex(words, "erreur") >= 0 || foldIndex(words, "refus") >= 0 || foldIndex(words, "command: '") >= 0) {
+			t.stage = s
+			if s == transcript.StageAuth && t.denied.IsZero() && foldIndex(words, "fail") >= 0 {
+				t.denied = t.b.span(base+part[0], base+part[1])
+			}
+		}
+		return
+	}
+	span := t.b.span(base+part[0]+max(0, min(n, len(words))), base+part[1])
+	if n < 200 {
+		span = t.b.span(base+part[0], base+part[1])
+	}
+	switch p.effect {
+	case effectNothing:
+		return
+	case effectNoAUTH:
+		if t.noAUTH.IsZero() {
+			t.noAUTH = span
+		}
+		return
+	case effectRefusal, effectLogin:
+		if t.denied.IsZero() {
+			t.denied, t.deniedStage = span, p.stage
+		}
+		if t.stage == "" {
+			t.stage = p.stage
+		}
+		return
+	}
+	if t.fault == nil || vague(t.fault) && !vague(p) {
+		t.fault, t.span = p, span
+		if p.stage == "" {
+			t.stage = stageWords(words)
+		}
+	}
+}
+
+// vague reports whether the fault only says that there is no connection.
+func vague(p *programPhrase) bool {
+	return p.fault == transcript.FaultTimeout && p.stage == transcript.StageConnect && !strings.Contains(p.words, "tim") ||
+		p.fault == transcript.FaultClosed && p.stage == ""
+}
+
+// format names the program.
+func (t *told) format() string {
+	switch {
+	case t.node:
+		return "nodemailer"
+	case t.client != nil:
+		return t.client.format
+	case t.python:
+		return "smtplib"
+	case t.settings.sure == 2:
+		return "device"
+	}
+	return "program-error"
+}
+
+// items gives the outcomes of the piece.
+func (t *told) items() []Item {
+	s := &t.settings
+	port := s.port
+	if port == 0 && !s.host.IsZero() {
+		if t.client != nil {
+			port = t.client.port
+		}
+	}
+	base := Item{Sender: s.sender, Port: port, Secure: transcript.Unknown, Authenticated: transcript.Unknown}
+	if s.auth == transcript.No {
+		base.Authenticated = transcript.No
+	}
+	recipients := func() []string {
+		if len(s.to) == 0 {
+			return []string{""}
+		}
+		return s.to
+	}
+	var items []Item
+	put := func(it Item) {
+		if it.Evidence == nil {
+			for _, m := range []Mention{it.Refuser, it.Target} {
+				if !m.IsZero() {
+					it.Evidence = append(it.Evidence, m)
+				}
+			}
+		}
+		items = append(items, it)
+	}
+	host := func(role Role) Mention {
+		m := s.host
+		if m.Port == 0 {
+			m.Port = port
+		}
+		m.Role = role
+		return m
+	}
+	if len(t.replies) > 0 {
+		base.Secure = s.secure
+		named := false
+		for i := range t.replies {
+			named = named || t.replies[i].recipient != ""
+		}
+		for i := range t.replies {
+			r := &t.replies[i]
+			if named && r.recipient == "" {
+				continue
+			}
+			it := base
+			it.Reply = r.reply
+			it.Stage = r.stage
+			if it.Stage == "" || it.Stage == transcript.StageUnknown {
+				it.Stage = t.stage
+			}
+			if t.fault != nil && t.fault.stage == transcript.StageGreet && it.Stage != transcript.StageAuth {
+				it.Stage = transcript.StageGreet
+			}
+			if t.deniedStage == transcript.StageGreet || t.deniedStage == transcript.StageData {
+				it.Stage = t.deniedStage // the program says what was answered
+			}
+			if r.reply.Code == 530 {
+				it.Stage = transcript.StageTLS // wherever it was said
+			}
+			if !s.host.IsZero() {
+				it.Refuser = host(Refuser)
+			}
+			if named {
+				it.Recipient = r.recipient
+				put(it)
+				continue
+			}
+			to := recipients()
+			if o := it.Stage.Order(); o >= 0 && o <= transcript.StageAuth.Order() {
+				to = to[:1] // refused before any recipient was named
+			}
+			for _, one := range to {
+				it.Recipient = one
+				put(it)
+			}
+			break // what follows are consequences
+		}
+		return items
+	}
+	it := base
+	it.Recipient = recipients()[0]
+	switch {
+	case !t.noAUTH.IsZero():
+		it.Stage = transcript.StageTLS
+		it.FaultSpan = t.noAUTH
+		if !s.host.IsZero() {
+			it.Refuser = host(Refuser)
+		}
+	case t.fault != nil:
+		it.Fault, it.FaultSpan, it.Stage = t.fault.fault, t.span, t.fault.stage
+		if t.local != "" && it.Stage != transcript.StageTLS && it.Stage != transcript.StageResolve && it.Fault != transcript.FaultRefused {
+			it.Stage = t.local
+			if t.local == transcript.StageGreet && it.Fault == transcript.FaultTimeout && t.fault.stage == transcript.StageConnect {
+				it.Stage = transcript.StageConnect
+			}
+		}
+		if it.Stage == "" {
+			it.Stage = t.stage
+		}
+		if it.Stage == "" {
+			switch it.Fault {
+			case transcript.FaultTimeout, transcript.FaultRefused:
+				it.Stage = transcript.StageConnect
+			default:
+				it.Stage = transcript.StageUnknown
+			}
+		}
+		if !s.host.IsZero() {
+			it.Target = host(Target)
+		}
+		if t.dotted && it.Stage == transcript.StageData {
+			it.Session = &transcript.Session{
+				Source: t.format(), Server: s.host.Host, Port: port,
+				Exchanges: []transcript.Exchange{{Stage: transcript.StageData, Command: ".", Fault: it.Fault, Span: t.span}},
+			}
+		}
+	default:
+		it.FaultSpan = t.denied
+		it.Stage = t.stage
+		if !s.host.IsZero() {
+			// It answered; with which reply is not told.
+			it.Refuser = host(Refuser)
+			it.Reply = transcript.Reply{Lines: []string{t.b.Doc.Quote(t.denied)}, Span: t.denied}
+		}
+	}
+	put(it)
+	return items
+}

@@ -1,0 +1,611 @@
+package ndr
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+)
+
+// settings is how a client is set up, as far as a text around a dialogue or an
+// error tells: lines of a configuration, labels of a device, a line of a script,
+// the words of the error itself.
+type settings struct {
+	host   Mention // configured or dialled
+	sure   int     // how sure the host is: 1 named with a cue, 2 a setting, 3 in the words of the error
+	port   int
+	secure transcript.Fact // TLS is switched on
+	auth   transcript.Fact // a login is set up
+	sender string
+	to     []string
+	toAt   []transcript.Span
+}
+
+// setHost takes a host when it is surer than the one that is known.
+func (s *settings) setHost(m Mention, sure int) {
+	if m.IsZero() || sure <= s.sure && !s.host.IsZero() && (s.host.Host != "" || m.Host == "") {
+		return
+	}
+	if m.Address == "" && s.host.Host == "" {
+		m.Address = s.host.Address
+	}
+	sure = max(sure, s.sure)
+	if m.Port != 0 {
+		s.port = m.Port
+	}
+	s.host, s.sure = m, sure
+}
+
+func (s *settings) addRecipient(a string, span transcript.Span) {
+	if len(s.to) >= maxItems {
+		return
+	}
+	for _, have := range s.to {
+		if have == a {
+			return
+		}
+	}
+	s.to = append(s.to, a)
+	s.toAt = append(s.toAt, span)
+}
+
+// labelKind is what a label of a settings or result line stands for.
+type labelKind uint8
+
+const (
+	labelNone labelKind = iota
+	labelServer
+	labelPort
+	labelSecurity
+	labelAuth
+	labelTo
+	labelFrom
+	labelResult
+)
+
+// labelWords are the words that give a label its kind, in lower case; the first
+// that stands in the label as a word of its own wins. A word that ends in "*"
+// may go on ("ausgang*").
+var labelWords = []struct {
+	word string
+	kind labelKind
+}{
+	// Not what they seem.
+	{"dns", labelNone}, {"ldap*", labelNone}, {"pop*", labelNone}, {"imap*", labelNone}, {"proxy*", labelNone}, {"ntp", labelNone},
+	{"helo", labelNone}, {"ehlo", labelNone}, {"local*", labelNone}, {"client*", labelNone}, {"gateway ip", labelNone}, {"default gateway", labelNone},
+	{"file*", labelNone}, {"subject", labelNone}, {"betreff", labelNone}, {"objet", labelNone}, {"protocol*", labelNone}, {"protokoll", labelNone},
+	{"date", labelNone}, {"time", labelNone}, {"datum", labelNone}, {"user-agent", labelNone}, {"message-id", labelNone},
+	{"port", labelPort}, {"portnummer", labelPort}, {"port-nr", labelPort}, {"smtpport", labelPort}, {"smtp_port", labelPort}, {"anschlussnummer", labelPort}, {"puerto", labelPort}, {"porta", labelPort},
+	{"result*", labelResult}, {"status*", labelResult}, {"error*", labelResult}, {"code", labelResult}, {"response*", labelResult}, {"reply*", labelResult},
+	{"ergebnis*", labelResult}, {"fehler*", labelResult}, {"serverfehler", labelResult}, {"meldung*", labelResult}, {"antwort*", labelResult}, {"serverantwort", labelResult}, {"antwortcode", labelResult}, {"rückmeldung", labelResult},
+	{"message", labelResult}, {"msg", labelResult}, {"reason", labelResult}, {"cause", labelResult}, {"grund", labelResult}, {"ursache", labelResult}, {"detail*", labelResult}, {"exception", labelResult},
+	{"résultat*", labelResult}, {"resultat*", labelResult}, {"erreur*", labelResult}, {"état", labelResult}, {"etat", labelResult}, {"statut", labelResult}, {"réponse*", labelResult}, {"reponse*", labelResult}, {"motif", labelResult},
+	{"estado", labelResult}, {"resultado", labelResult}, {"respuesta", labelResult}, {"esito", labelResult}, {"risultato", labelResult}, {"errore", labelResult}, {"outcome", labelResult}, {"failure", labelResult}, {"failed", labelResult},
+	{"server", labelServer}, {"servername", labelServer}, {"smtpserver", labelServer}, {"smtp_server", labelServer}, {"server-adresse", labelServer}, {"serveradresse", labelServer}, {"mailserver", labelServer}, {"smtp-server", labelServer}, {"mail-server", labelServer}, {"e-mail-server", labelServer},
+	{"host", labelServer}, {"hostname", labelServer}, {"smtphost", labelServer}, {"smtp_host", labelServer}, {"email_host", labelServer}, {"mail_host", labelServer}, {"mail.host", labelServer}, {"smtp.host", labelServer}, {"mail.smtp.host", labelServer}, {"spring.mail.host", labelServer}, {"smarthost", labelServer}, {"smart-host", labelServer}, {"relayhost", labelServer}, {"relay", labelServer}, {"smtp-relay", labelServer}, {"gateway", labelServer}, {"smtp-gateway", labelServer},
+	{"postausgang*", labelServer}, {"ausgangsserver", labelServer}, {"ausgang*", labelServer}, {"serveur", labelServer}, {"servidor", labelServer}, {"hôte", labelServer}, {"hote", labelServer}, {"smtp", labelServer}, {"rechner", labelServer}, {"adresse smtp", labelServer},
+	{"ssl*", labelSecurity}, {"tls*", labelSecurity}, {"starttls", labelSecurity}, {"encryption", labelSecurity}, {"secure*", labelSecurity}, {"security", labelSecurity}, {"verschlüsselung*", labelSecurity}, {"verschluesselung", labelSecurity}, {"sicherheit*", labelSecurity}, {"chiffrement", labelSecurity}, {"cryptage", labelSecurity}, {"sécurité", labelSecurity}, {"usessl", labelSecurity}, {"use_tls", labelSecurity}, {"enablessl", labelSecurity},
+	{"auth*", labelAuth}, {"smtp-auth*", labelAuth}, {"anmeldung", labelAuth}, {"login", labelAuth}, {"authentifizierung", labelAuth}, {"authentification", labelAuth},
+	{"to", labelTo}, {"dest*", labelTo}, {"recipient*", labelTo}, {"rcpt*", labelTo}, {"empfänger*", labelTo}, {"empfaenger*", labelTo}, {"an", labelTo}, {"ziel*", labelTo}, {"à", labelTo}, {"destinataire*", labelTo}, {"para", labelTo}, {"destinatario", labelTo}, {"mailto", labelTo}, {"addressee", labelTo},
+	{"from", labelFrom}, {"sender*", labelFrom}, {"absender*", labelFrom}, {"von", labelFrom}, {"expéditeur*", labelFrom}, {"expediteur*", labelFrom}, {"de", labelFrom}, {"mittente", labelFrom}, {"remitente", labelFrom},
+}
+
+// kindOfLabel gives a label its kind.
+func kindOfLabel(label string) labelKind {
+	for i := range labelWords {
+		w := labelWords[i].word
+		open := strings.HasSuffix(w, "*")
+		w = strings.TrimSuffix(w, "*")
+		for at := 0; ; {
+			n := strings.Index(label[at:], w)
+			if n < 0 {
+				break
+			}
+			n += at
+			at = n + 1
+			end := n + len(w)
+			if n > 0 && isLabelByte(label[n-1]) || end < len(label) && !open && isLabelByte(label[end]) {
+				continue
+			}
+			return labelWords[i].kind
+		}
+	}
+	return labelNone
+}
+
+func isLabelByte(c byte) bool { return isWordByte(c) || c >= 0x80 || c == '_' || c == '-' || c == '.' }
+
+// labelled is a "label: value" pair of a line.
+type labelled struct {
+	kind     labelKind
+	label    string // lower case
+	from, to int    // of the value, in the line
+}
+
+// pairs finds the label: value pairs of a line, in any number and order:
+// "SMTP Server: H  Port: 25  SSL: OFF", "host=H;port=587", "Server: 'H', Port: 25".
+func pairs(line []byte) []labelled {
+	if len(line) > 4096 {
+		line = line[:4096]
+	}
+	var out []labelled
+	stop := 0 // behind the last pair's first word: a label begins no earlier
+	for i := 0; i < len(line); i++ {
+		c := line[i]
+		if c != ':' && c != '=' || i == 0 {
+			continue
+		}
+		if c == ':' && i+2 < len(line) && line[i+1] == '/' && line[i+2] == '/' || c == ':' && i+1 < len(line) && line[i+1] == ':' || line[i-1] == ':' {
+			continue
+		}
+		start, label, kind := labelBefore(line, i, stop)
+		if start < 0 {
+			continue
+		}
+		if n := len(out); n > 0 {
+			if prev := &out[n-1]; kind != labelNone || prev.kind != labelResult || separated(line, start) {
+				prev.to = min(prev.to, trimValue(line, prev.from, start))
+			} else {
+				continue // a colon inside the words of a result
+			}
+		}
+		from := i + 1
+		for from < len(line) && (line[from] == ' ' || line[from] == '\t' || line[from] == '>') {
+			from++
+		}
+		to := len(line)
+		quoted := false
+		if from < len(line) && (line[from] == '\'' || line[from] == '"') {
+			if n := closingQuote(line, from); n > 0 {
+				from, to = from+1, n
+				quoted = true
+			}
+		}
+		if !quoted {
+			to = trimValue(line, from, to)
+		}
+		out = append(out, labelled{kind, label, from, to})
+		if quoted {
+			i = to
+			stop = to + 1
+			continue
+		}
+		stop = from
+		for stop < len(line) && line[stop] != ' ' && line[stop] != '\t' && line[stop] != ',' && line[stop] != ';' {
+			stop++
+		}
+		if kind == labelResult {
+			stop = from // "Error: Server: …" is nested, and "Result: code: 554"
+		}
+	}
+	return out
+}
+
+// closingQuote finds the quote that closes line[i]; an apostrophe inside a word
+// closes nothing.
+func closingQuote(line []byte, i int) int {
+	for j := i + 1; j < len(line); j++ {
+		if line[j] != line[i] || j > 0 && line[j-1] == '\\' {
+			continue
+		}
+		if j+1 < len(line) && (isWordByte(line[j+1]) || line[j+1] >= 0x80) {
+			continue
+		}
+		return j
+	}
+	return -1
+}
+
+// separated reports whether a separator stands before line[i].
+func separated(line []byte, i int) bool {
+	if i == 0 {
+		return true
+	}
+	switch line[i-1] {
+	case '\t', ',', ';', '|', '{':
+		return true
+	case ' ':
+		return i > 1 && (line[i-2] == ' ' || line[i-2] == ',' || line[i-2] == ';' || line[i-2] == '|' || line[i-2] == '\t')
+	}
+	return false
+}
+
+func trimValue(line []byte, from, to int) int {
+	for to > from {
+		switch line[to-1] {
+		case ' ', '\t', ',', ';', '|', '{', '(', '/':
+			to--
+			continue
+		}
+		break
+	}
+	return to
+}
+
+// labelBefore finds the label that ends before the colon at i. It goes back to a
+// separator; where none stands between it and the value before, the shortest
+// run of words that has a kind is the label.
+func labelBefore(line []byte, i, stop int) (start int, label string, kind labelKind) {
+	end := i
+	for end > stop && (line[end-1] == ' ' || line[end-1] == '"' || line[end-1] == '\'') {
+		end--
+	}
+	at := end
+	words := 0
+	shortest := -1
+	for at > stop && end-at < 48 && words < 6 {
+		c := line[at-1]
+		if isLabelByte(c) || c == '(' || c == ')' || c == '/' || c == '#' {
+			at--
+			continue
+		}
+		if c != ' ' {
+			break
+		}
+		words++
+		if shortest < 0 && kindOfLabel(lowerString(line[at:end])) != labelNone {
+			shortest = at
+		}
+		if at >= 2 && line[at-2] == ' ' || at == 1 {
+			break // two blanks separate
+		}
+		at--
+	}
+	for at < end && (line[at] == ' ' || line[at] == '-' || line[at] == '.') {
+		at++
+	}
+	if at >= end {
+		return -1, "", labelNone
+	}
+	bounded := at == 0 || at > stop || stop == 0
+	if at <= stop && stop > 0 && shortest >= 0 {
+		at, bounded = shortest, true
+	}
+	label = lowerString(bytes.Trim(line[at:end], " \"'"))
+	digits := true
+	for k := range len(label) {
+		if !isDigit(label[k]) {
+			digits = false
+			break
+		}
+	}
+	if digits || !bounded {
+		return -1, "", labelNone
+	}
+	kind = kindOfLabel(label)
+	if kind == labelNone && words > 3 {
+		return -1, "", labelNone // prose
+	}
+	return at, label, kind
+}
+
+func lowerString(b []byte) string { return strings.ToLower(string(b)) }
+
+// hostCues are words behind which a program names the server, in lower case,
+// with how sure that is.
+var hostCues = []struct {
+	words string
+	sure  int
+}{
+	{"smtplib.smtp(", 2},
+	{"smtplib.smtp_ssl(", 2},
+	{"smtp_ssl(", 2},
+	{"aiosmtplib.send(", 2},
+	{"connect: to (", 2},
+	{"-smtpserver ", 2},
+	{"-smtpserver:", 2},
+	{"smtpclient(", 2},
+	{"smtp.dial(", 2},
+	{"smtp.sendmail(", 2},
+	{"gomail.newdialer(", 2},
+	{"newdialer(", 2},
+	{"smtps://", 2},
+	{"smtp://", 2},
+	{"submission://", 2},
+	{"ssl://", 2},
+	{"tls://", 2},
+	{"-connect ", 2},
+	{"--server ", 2},
+	{"--server=", 2},
+	{"--host=", 2},
+	{"--host ", 2},
+	{"telnet ", 2},
+	{"resolve host: ", 3},
+	{"resolve host ", 3},
+	{"locate host ", 3},
+	{"enotfound ", 3},
+	{"eai_again ", 3},
+	{"bad hostname '", 3},
+	{"unknownhostexception: ", 3},
+	{"unknown host: ", 3},
+	{"unknown host ", 3},
+	{"unbekannter host: ", 3},
+	{"host not found: ", 3},
+	{"host, port: ", 3},
+	{"smtp host: ", 3},
+	{"lookup failure: ", 3},
+	{"could not resolve ", 3},
+	{"lookup ", 3},
+	{"getaddrinfo for host ", 3},
+	{"address found for host ", 3},
+	{"lookup of host ", 3},
+	{"could not be resolved: ", 3},
+	{"aufgelöst werden: ", 3},
+	{"être résolu : ", 3},
+	{"être résolu: ", 3},
+	{"failed to connect to ", 3},
+	{"cannot connect to ", 3},
+	{"could not connect to ", 3},
+	{"couldn't connect to ", 3},
+	{"unable to connect to ", 3},
+	{"error connecting to ", 3},
+	{"connecting to ", 2},
+	{"connect to ", 3},
+	{"connected to ", 2},
+	{"connection to ", 3},
+	{"connection opened: ", 2},
+	{"opening to ", 2},
+	{"dial tcp ", 2},
+	{"could not be established with host ", 3},
+	{"verbindung zu ", 3},
+	{"verbindung zum server ", 3},
+	{"verbindung mit ", 3},
+	{"verbindungsaufbau zu ", 3},
+	{"connexion à ", 3},
+	{"connecter à ", 3},
+	{"connecter au serveur ", 3},
+	{"outgoing server (smtp) ", 3},
+	{"postausgangs-server (smtp) ", 3},
+	{"serveur sortant (smtp) ", 3},
+	{"(smtp) ", 2},
+	{"using the server ", 2},
+	{"über den server ", 2},
+	{"smtp server ", 2},
+	{"smtp-server ", 2},
+	{"mail server ", 2},
+	{"mailserver ", 2},
+	{"serveur smtp ", 2},
+	{"to server ", 2},
+	{"to host ", 2},
+	{"from server ", 2},
+	{"by server ", 2},
+	{"via server ", 2},
+	{"with server ", 2},
+	{"the server ", 1},
+	{"server ", 1},
+	{"serveur ", 1},
+	{"smarthost ", 1},
+	{"relay ", 1},
+	{"host ", 1},
+	{"via ", 1},
+	{"through ", 1},
+	{"über ", 1},
+}
+
+// cueTable finds the cues by their first byte.
+var cueTable = func() (t [256][]int) {
+	for i := range hostCues {
+		c := hostCues[i].words[0]
+		t[c] = append(t[c], i)
+		if c >= 'a' && c <= 'z' {
+			t[c-'a'+'A'] = append(t[c-'a'+'A'], i)
+		}
+	}
+	return t
+}()
+
+// fileEndings are last labels of what looks like a name and is a file, a class
+// or a module.
+var fileEndings = []string{
+	"py", "js", "ts", "php", "cs", "java", "go", "rb", "ps1", "exe", "dll", "conf", "cfg", "cnf", "log", "html", "htm", "txt", "sh", "jar", "ini", "yml",
+	"yaml", "json", "xml", "lib", "c", "h", "cpp", "mjs", "cjs", "bat", "cmd", "lua", "env", "smtp", "mail", "smtpclient", "sendmail", "connect", "login",
+}
+
+// nameOfServer reports whether the host that was read behind a cue can be a
+// server and no file.
+func nameOfServer(h host) bool {
+	if h.name == "" {
+		return h.address != ""
+	}
+	if !looksLikeHost([]byte(h.name)) {
+		return false
+	}
+	top := h.name[strings.LastIndexByte(h.name, '.')+1:]
+	if isDigit(top[0]) {
+		return false
+	}
+	for _, e := range fileEndings {
+		if top == e {
+			return false
+		}
+	}
+	return len(top) <= 18
+}
+
+// scan reads what one line tells about the settings. base is the offset of the
+// line in Doc.Text.
+func (s *settings) scan(b *Block, line []byte, base int) {
+	if len(line) > 4096 {
+		line = line[:4096]
+	}
+	s.cues(b, line, base)
+	if bytes.IndexByte(line, ':') < 0 && bytes.IndexByte(line, '=') < 0 {
+		return
+	}
+	for _, p := range pairs(line) {
+		s.pair(b, line, base, &p)
+	}
+}
+
+// pair takes one label and its value.
+func (s *settings) pair(b *Block, line []byte, base int, p *labelled) {
+	value := line[p.from:p.to]
+	switch p.kind {
+	case labelServer:
+		at := p.from
+		for _, scheme := range []string{"smtp://", "smtps://", "ssl://", "tls://"} {
+			if foldPrefix(line[at:p.to], scheme) {
+				at += len(scheme)
+			}
+		}
+		for at < p.to && (line[at] == '"' || line[at] == '\'') {
+			at++
+		}
+		h, n := hostAt(line[at:p.to])
+		if n > 0 && nameOfServer(h) {
+			s.setHost(b.mention(Named, h, base+at, base+at+n), 2)
+			if h.port != 0 {
+				s.port = h.port
+			}
+		}
+	case labelPort:
+		if n := portValue(value); n > 0 && s.port == 0 {
+			s.port = n
+		}
+	case labelSecurity:
+		if v := switchValue(value); v != transcript.Unknown {
+			s.secure = v
+		}
+	case labelAuth:
+		if v := switchValue(value); v != transcript.Unknown {
+			s.auth = v
+		}
+	case labelTo:
+		for at := 0; at < len(value) && len(s.to) < maxItems; {
+			a, from, to := findMailbox(value[at:])
+			if from < 0 {
+				break
+			}
+			s.addRecipient(a, b.span(base+p.from+at+from, base+p.from+at+to))
+			at += to
+		}
+	case labelFrom:
+		if a, from, _ := findMailbox(value); from >= 0 && s.sender == "" {
+			s.sender = a
+		}
+	}
+}
+
+// portValue reads the value of a port label; 0 if it is none.
+func portValue(value []byte) int {
+	d := leadingDigits(bytes.TrimLeft(value, " \"'"))
+	n := number(d)
+	if n <= 0 || n > 65535 {
+		return 0
+	}
+	rest := bytes.TrimLeft(bytes.TrimLeft(value, " \"'")[len(d):], " ")
+	if len(rest) > 0 && (isDigit(rest[0]) || isLetter(rest[0]) && len(rest) > 24) {
+		return 0 // "421 4.3.2 …"
+	}
+	return n
+}
+
+func firstDigits(b []byte) []byte {
+	i := 0
+	for i < len(b) && !isDigit(b[i]) {
+		i++
+	}
+	j := i
+	for j < len(b) && isDigit(b[j]) {
+		j++
+	}
+	return b[i:j]
+}
+
+// switchValue reads on and off, in the words of settings pages.
+func switchValue(v []byte) transcript.Fact {
+	w := lowerString(bytes.TrimSpace(v))
+	for _, off := range []string{"off", "no", "none", "false", "aus", "nein", "kein", "non", "aucun", "disable", "désactiv", "deaktiv", "0", "nicht"} {
+		if strings.HasPrefix(w, off) {
+			return transcript.No
+		}
+	}
+	for _, on := range []string{"on", "yes", "true", "an", "ein", "ja", "oui", "enable", "activ", "aktiv", "starttls", "ssl", "tls", "implicit", "login", "plain", "1"} {
+		if strings.HasPrefix(w, on) {
+			return transcript.Yes
+		}
+	}
+	return transcript.Unknown
+}
+
+// cues looks for hosts behind words that announce one.
+func (s *settings) cues(b *Block, line []byte, base int) {
+	for i := 0; i+4 < len(line); i++ {
+		for _, k := range cueTable[line[i]] {
+			c := &hostCues[k]
+			if s.sure >= c.sure && s.host.Host != "" || !foldPrefix(line[i:], c.words) {
+				continue
+			}
+			if i > 0 && isWordByte(line[i-1]) && isWordByte(c.words[0]) {
+				continue
+			}
+			at := i + len(c.words)
+			for at < len(line) && (line[at] == ' ' || line[at] == '"' || line[at] == '\'' || line[at] == '\\' || line[at] == '(') {
+				at++
+			}
+			for _, scheme := range []string{"ssl://", "tls://", "tcp://", "smtp://", "smtps://"} {
+				if foldPrefix(line[at:], scheme) {
+					at += len(scheme)
+				}
+			}
+			h, n := hostAt(line[at:])
+			if n == 0 || !nameOfServer(h) || at+n < len(line) && line[at+n] == '@' || h.name == "" && c.sure < 2 {
+				continue
+			}
+			if h.port == 0 {
+				h.port = portBehind(line[at+n:])
+			}
+			s.setHost(b.mention(Named, h, base+at, base+at+n), c.sure)
+			if h.port != 0 {
+				s.port = h.port
+			}
+		}
+	}
+	if s.port == 0 {
+		if n := foldIndex(line, "-port "); n >= 0 {
+			if p := number(firstDigits(line[n+6 : min(n+14, len(line))])); p > 0 && p < 65536 {
+				s.port = p
+			}
+		} else if n := foldIndex(line, "port "); n >= 0 && (n == 0 || !isWordByte(line[n-1])) {
+			if p := number(leadingDigits(line[n+5:])); p > 0 && p < 65536 {
+				s.port = p
+			}
+		}
+	}
+}
+
+func leadingDigits(b []byte) []byte {
+	j := 0
+	for j < len(b) && j < 6 && isDigit(b[j]) {
+		j++
+	}
+	return b[:j]
+}
+
+// portBehind reads the port in what follows a host: `, 587`, `", 587`, `, port
+// 587`, ` 587`, ` on port 587`, ` (1.2.3.4) port 587`.
+func portBehind(rest []byte) int {
+	i := 0
+	for i < len(rest) && (rest[i] == '"' || rest[i] == '\'' || rest[i] == ',' || rest[i] == ' ' || rest[i] == ';') {
+		i++
+	}
+	for _, w := range []string{"on port ", "at port ", "auf port ", "sur le port ", "port: ", "port=", "port "} {
+		if foldPrefix(rest[i:], w) {
+			i += len(w)
+			break
+		}
+	}
+	d := leadingDigits(rest[i:])
+	if len(d) == 0 || i+len(d) < len(rest) && (isWordByte(rest[i+len(d)]) || rest[i+len(d)] == '.' && i+len(d)+1 < len(rest) && isDigit(rest[i+len(d)+1])) {
+		return 0
+	}
+	switch p := number(d); p {
+	case 25, 26, 465, 587, 2525, 2465, 2587, 24, 10025:
+		return p
+	default:
+		if p > 0 && p < 65536 && i > 0 && (bytes.Contains(rest[:i], []byte("ort")) || rest[0] == ',' || len(rest) > 1 && rest[1] == ',') {
+			return p
+		}
+	}
+	return 0
+}

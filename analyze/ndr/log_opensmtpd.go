@@ -1,0 +1,308 @@
+package ndr
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+)
+
+// openSMTPDLog reads OpenSMTPD's log:
+//
+//	SID mta connecting address=smtp+tls://192.0.2.10:587 host=H
+//	SID mta error reason=…
+//	SID mta delivery evpid=E from=<s> to=<r> rcpt=<-> source="…" relay="ip (H)" delay=… result="PermFail" stat="REPLY"
+//	SID smtp failed-command command="RCPT TO: <r>" result="550 …"
+//
+// A delivery that failed below SMTP says "Network error on destination MXs"; the
+// cause stands in the session's own error.
+type openSMTPDLog struct {
+	k        *logbook
+	sessions map[string]*mtaSession // by session id
+	errors   map[string]*mtaSession // by host: the last session that failed
+}
+
+// mtaSession is a connection of the mta.
+type mtaSession struct {
+	peer     Mention
+	host     string
+	secure   bool
+	fault    transcript.Fault
+	stage    transcript.Stage
+	span     transcript.Span
+	reply    transcript.Reply
+	finished bool
+}
+
+func newOpenSMTPDLog(k *logbook) *openSMTPDLog {
+	return &openSMTPDLog{k, map[string]*mtaSession{}, map[string]*mtaSession{}}
+}
+
+// isEventID reports whether s begins with the id of a session, 16 hexadecimal
+// digits, and an event of the mta or of the server.
+func isEventID(s []byte) bool {
+	if len(s) < 22 || s[16] != ' ' {
+		return false
+	}
+	for _, c := range s[:16] {
+		if unhex(c) < 0 {
+			return false
+		}
+	}
+	return bytes.HasPrefix(s[17:], []byte("mta ")) || bytes.HasPrefix(s[17:], []byte("smtp "))
+}
+
+// valueOf gives the value of name= in an event: up to a blank, or in quotes.
+func valueOf(t []byte, name string) (from, to int) {
+	n := bytes.Index(t, []byte(" "+name+"="))
+	if n < 0 {
+		return -1, -1
+	}
+	from = n + len(name) + 2
+	if from < len(t) && t[from] == '"' {
+		from++
+		for to = from; to < len(t); to++ {
+			if t[to] == '"' && (to+1 == len(t) || t[to+1] == ' ') {
+				return from, to
+			}
+		}
+		return from, len(t)
+	}
+	to = from
+	for to < len(t) && t[to] != ' ' {
+		to++
+	}
+	return from, to
+}
+
+func (o *openSMTPDLog) line(l *logLine) {
+	t := l.f.text
+	if !isEventID(t) {
+		return
+	}
+	id := string(t[:16])
+	rest := t[17:]
+	switch {
+	case bytes.HasPrefix(rest, []byte("mta connecting ")):
+		s := &mtaSession{}
+		if from, to := valueOf(t, "address"); from >= 0 {
+			word := t[from:to]
+			if n := bytes.Index(word, []byte("://")); n >= 0 {
+				from += n + 3
+			}
+			if h, n := hostAt(t[from:to]); n > 0 {
+				s.peer = l.f.mention(Target, h, from, from+n)
+			}
+		}
+		if from, to := valueOf(t, "host"); from >= 0 {
+			if h, n := hostAt(t[from:to]); n > 0 && h.name != "" {
+				address, port := s.peer.Address, s.peer.Port
+				s.peer = l.f.mention(Target, h, from, from+n)
+				s.peer.Address, s.peer.Port = address, port
+				s.host = h.name
+			}
+		}
+		if len(o.sessions) > maxAttempts {
+			o.sessions = map[string]*mtaSession{}
+		}
+		o.sessions[id] = s
+	case bytes.HasPrefix(rest, []byte("mta tls ")), bytes.HasPrefix(rest, []byte("mta starttls ")):
+		if s := o.sessions[id]; s != nil {
+			s.secure = true
+		}
+	case bytes.HasPrefix(rest, []byte("mta error ")), bytes.HasPrefix(rest, []byte("mta connection-error")):
+		o.failed(l, id)
+	case bytes.HasPrefix(rest, []byte("mta delivery ")), bytes.HasPrefix(rest, []byte("mta event=delivery")):
+		o.delivery(l, id)
+	case bytes.HasPrefix(rest, []byte("smtp failed-command ")):
+		o.refused(l, id)
+	}
+}
+
+// failed reads "mta error reason=TEXT".
+func (o *openSMTPDLog) failed(l *logLine, id string) {
+	t := l.f.text
+	s := o.sessions[id]
+	if s == nil {
+		return
+	}
+	n := bytes.Index(t, []byte("reason="))
+	if n < 0 {
+		return
+	}
+	from := n + len("reason=")
+	words := t[from:]
+	s.span = l.f.span(from, len(t))
+	if k, end := findReply(words); k >= 0 {
+		if r, ok := l.f.reply(from+k, from+end); ok {
+			s.reply = r
+			s.stage = replyStage(words[:k])
+		}
+	}
+	if s.reply.IsZero() {
+		s.fault, s.stage = faultAndStage(words)
+		if p, _ := programSays(words); p != nil && s.fault == transcript.FaultNone {
+			s.fault, s.stage = p.fault, p.stage
+		}
+		if s.fault == transcript.FaultNone {
+			s.fault = transcript.FaultClosed
+		}
+	}
+	if s.host != "" {
+		o.errors[s.host] = s
+	}
+	if s.peer.Address != "" {
+		o.errors[s.peer.Address] = s
+	}
+}
+
+func (o *openSMTPDLog) delivery(l *logLine, id string) {
+	t := l.f.text
+	it := Item{Reporter: l.reporter(o.k.b)}
+	if from, to := valueOf(t, "to"); from >= 0 {
+		if a, n := mailboxAt(t[from:to]); n > 0 {
+			it.Recipient = a
+		}
+	}
+	if from, to := valueOf(t, "from"); from >= 0 {
+		it.Sender = "<>"
+		if a, n := mailboxAt(t[from:to]); n > 0 {
+			it.Sender = a
+		}
+	}
+	message := id
+	if from, to := valueOf(t, "evpid"); from >= 0 && to-from >= 8 {
+		message = string(t[from : from+8]) // the message's id; the rest is the envelope's
+	}
+	s := o.sessions[id]
+	var relay Mention
+	if from, to := valueOf(t, "relay"); from >= 0 {
+		word := t[from:to]
+		if h, n := hostAt(word); n > 0 {
+			// "192.0.2.10 (H)".
+			if k := bytes.IndexByte(word, '('); k > 0 && h.name == "" {
+				if named, m := hostAt(word[k+1:]); m > 0 && named.name != "" {
+					h.name = named.name
+					n = k + 1 + m
+				}
+			}
+			relay = l.f.mention(Target, h, from, from+n)
+		}
+	}
+	if s != nil {
+		if s.peer.Port != 0 {
+			relay.Port = s.peer.Port
+		}
+		if s.secure {
+			it.Secure = transcript.Yes
+		}
+	}
+	result := ""
+	if from, to := valueOf(t, "result"); from >= 0 {
+		result = string(t[from:to])
+	}
+	from, to := valueOf(t, "stat")
+	if from < 0 {
+		return
+	}
+	stat := t[from:to]
+	it.Deferred = result == "TempFail"
+	it.Port = relay.Port
+	if result == "Ok" {
+		it.Action, it.Stage = ActionRelayed, transcript.StageAccepted
+		it.Carrier = relay
+		it.Carrier.Role = Received
+		it.Reply, _ = l.f.reply(from, to)
+		o.k.put(message, it, l.clock)
+		return
+	}
+	if r, ok := l.f.reply(from, to); ok && r.Code != 0 && !relay.IsZero() {
+		it.Reply = r
+		it.Refuser = relay
+		it.Refuser.Role = Refuser
+		o.k.put(message, it, l.clock)
+		return
+	}
+	e := o.errors[relay.Host]
+	if e == nil {
+		e = o.errors[relay.Address]
+	}
+	fault, stage := faultAndStage(stat)
+	switch {
+	case e != nil && !strings.Contains(string(stat), "not found"):
+		it.Fault, it.Stage, it.FaultSpan = e.fault, e.stage, e.span
+		if it.Port == 0 {
+			it.Port = e.peer.Port
+		}
+		if e.secure && it.Stage != transcript.StageTLS {
+			it.Secure = transcript.Yes
+		}
+		if !e.reply.IsZero() {
+			it.Reply, it.Refuser = e.reply, e.peer
+			it.Refuser.Role = Refuser
+		} else {
+			it.Target = e.peer
+		}
+	case fault != transcript.FaultNone:
+		it.Fault, it.Stage, it.Target = fault, stage, relay
+		it.FaultSpan = l.f.span(from, to)
+		if foldPrefix(stat, "network error") {
+			it.Fault, it.Stage = transcript.FaultTimeout, transcript.StageConnect
+		}
+	case foldPrefix(stat, "network error"):
+		// The session's own error is not in the text: the host was tried, what
+		// went wrong is not told.
+		it.Target = relay
+		it.FaultSpan = l.f.span(from, to)
+		it.Fault, it.Stage = transcript.FaultTimeout, transcript.StageConnect
+	default:
+		it.LocalReply = transcript.Reply{Lines: []string{string(stat)}, Span: l.f.span(from, to)}
+		if r, ok := l.f.reply(from, to); ok {
+			it.LocalReply = r
+		}
+	}
+	o.k.put(message, it, l.clock)
+}
+
+// refused reads a command of the own client that was refused.
+func (o *openSMTPDLog) refused(l *logLine, id string) {
+	t := l.f.text
+	from, to := valueOf(t, "result")
+	if from < 0 {
+		return
+	}
+	r, ok := l.f.reply(from, to)
+	if !ok {
+		return
+	}
+	it := Item{Reporter: l.reporter(o.k.b)}
+	if a, b := valueOf(t, "command"); a >= 0 {
+		it.Stage = transcript.StageOf(string(t[a:b]))
+		if m, n, _ := findMailbox(t[a:b]); n >= 0 {
+			if transcript.Verb(string(t[a:b])) == "MAIL" {
+				it.Sender = m
+			} else {
+				it.Recipient = m
+			}
+		}
+	}
+	it.Reply = r
+	it.Refuser = it.Reporter
+	it.Refuser.Role = Refuser
+	if it.Refuser.IsZero() {
+		it.LocalReply, it.Reply = r, transcript.Reply{}
+	}
+	o.k.notice[id] = true
+	o.k.put(id, it, l.clock)
+}
+
+func (o *openSMTPDLog) items() []Item {
+	list := o.k.items(nil)
+	for i := range list {
+		if list[i].Sender == "<>" && len(list) > 1 {
+			// The bounce that was sent about a message.
+			continue
+		}
+	}
+	return list
+}
