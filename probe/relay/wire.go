@@ -216,11 +216,11 @@ func (w *wire) next() error {
 	if w.data {
 		return w.readMessage()
 	}
-	w.grouped = len(w.out) > 0 // the reply before is still here: the client did not wait for it
 	line, err := w.readLine()
 	if err != nil {
 		return err
 	}
+	w.grouped = len(w.out) > 0 // the reply before is still here: the client did not wait for it
 	w.sent = w.relay.clock.Now()
 	if w.secret {
 		return w.challenged(line)
