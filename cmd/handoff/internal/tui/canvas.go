@@ -111,7 +111,7 @@ func (l line) render(w int) string {
 			text = cut(text, left)
 			n = lipgloss.Width(text)
 		} else if n == left && i+1 < len(l) && rest(l[i+1:]) > 0 {
-			text = cut(text, left-1) + "~"
+			text = cut(text+" ", left)
 		}
 		if text != "" {
 			if p.in == plain {

@@ -310,7 +310,7 @@ func keyName(key string) string {
 // View draws the whole screen.
 func (m *model) View() tea.View {
 	var rows []line
-	rules := m.h >= 12
+	rules := m.h >= 16
 	rows = append(rows, m.header())
 	if rules {
 		rows = append(rows, rule(m.w))

@@ -177,7 +177,7 @@ func (s *relayScreen) startStop() tea.Cmd {
 		return toast("the relay did not obey: %v", err)
 	}
 	if s.state_.Running {
-		return tea.Batch(s.watch(), toast("the relay listens on loopback; copy the password now, it is shown once"))
+		return tea.Batch(s.watch(), toast("the relay listens on loopback, for any program of this machine; it delivers nothing"))
 	}
 	return toast("the relay is stopped")
 }
@@ -301,12 +301,12 @@ func (s *relayScreen) draw(w, h int) []line {
 			out = append(out, say(fmt.Sprintf("   %-5d %-22s %s", p, st.Addresses[p], what)))
 		}
 		if st.Password != "" {
-			out = append(out, say("   login ").put(title, st.Username).put(plain, "  password, shown once: ").put(title, st.Password))
+			out = append(out, say("   login ").put(title, st.Username).put(plain, "  password ").put(title, st.Password))
 		} else {
 			out = append(out, say("   login ").put(title, st.Username))
 		}
 	} else {
-		out = append(out, say("   stopped; s starts it. The scenarios below also hold for the bundled relay of screen 1."))
+		out = append(out, say("   stopped: s opens it to other programs. Scenarios hold for screen 1, too."))
 	}
 	tabs := line{{" ", plain}}
 	for i, t := range relayTabs {

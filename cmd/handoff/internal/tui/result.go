@@ -341,19 +341,27 @@ func (v *resultView) draw(w, h int) []line {
 	}
 	code := string(rep.Verdict.Code)
 	var out []line
-	for i, s := range wrap(transcript.Escape(rep.Verdict.Headline), w-10-len(code)-2, 0) {
-		l := line{}
-		if i == 0 {
-			l = l.put(title, " VERDICT  ").put(statusStyle(code), code)
+	if compact := w < 60 || h < 13; compact {
+		out = append(out, line{}.put(title, " VERDICT ").put(statusStyle(code), code))
+		said := wrap(transcript.Escape(rep.Verdict.Headline), w-1, 0)
+		for _, s := range said[:min(len(said), max(h/4, 1))] {
+			out = append(out, say(" "+s))
 		}
-		out = append(out, l.pad(10+len(code)+2).put(plain, s))
-	}
-	sum := fmt.Sprintf("status %s | confidence %s", rep.Verdict.Status, rep.Verdict.Confidence)
-	if rep.Verdict.Next != "" {
-		sum += " | next: " + rep.Verdict.Next
-	}
-	for _, s := range wrap(transcript.Escape(sum), w-10, 0) {
-		out = append(out, say("          "+s))
+	} else {
+		for i, s := range wrap(transcript.Escape(rep.Verdict.Headline), w-10-len(code)-2, 0) {
+			l := line{}
+			if i == 0 {
+				l = l.put(title, " VERDICT  ").put(statusStyle(code), code)
+			}
+			out = append(out, l.pad(10+len(code)+2).put(plain, s))
+		}
+		sum := fmt.Sprintf("status %s | confidence %s", rep.Verdict.Status, rep.Verdict.Confidence)
+		if rep.Verdict.Next != "" {
+			sum += " | next: " + rep.Verdict.Next
+		}
+		for _, s := range wrap(transcript.Escape(sum), w-10, 0) {
+			out = append(out, say("          "+s))
+		}
 	}
 	if h >= 16 {
 		out = append(out, v.picture(w)...)
@@ -375,7 +383,7 @@ func (v *resultView) draw(w, h int) []line {
 	if more := len(v.entries) - v.top - rows; more > 0 {
 		out = append(out, line{}.put(dim, fmt.Sprintf("   (%d more rows below)", more)))
 	}
-	if h >= 12 {
+	if h >= 13 {
 		out = append(out, rule(w))
 	}
 	if v.sel < len(v.entries) {
@@ -399,19 +407,21 @@ func (v *resultView) picture(w int) []line {
 	var out []line
 	for _, s := range rep.Sessions {
 		l := line{}.put(title, fmt.Sprintf(" %-4d", s.Port))
-		for _, st := range s.Steps {
-			if st.Stage == "resolve" && st.Status == "ok" {
-				continue
+		for i, st := range s.Steps {
+			verb, _, _ := strings.Cut(st.Command, " ")
+			switch {
+			case st.Stage == "resolve" && st.Status == "ok", strings.EqualFold(verb, "QUIT"), strings.EqualFold(verb, "RSET"):
+				continue // as it should be, or a courtesy
+			case st.Status != "refused" && st.Status != "failed" && i+1 < len(s.Steps) && s.Steps[i+1].Stage == st.Stage && s.Steps[i+1].Status == st.Status && st.Stage != "envelope":
+				continue // one word for a stage of several steps
 			}
 			word := st.Stage
-			if verb, _, _ := strings.Cut(st.Command, " "); st.Stage == "envelope" && verb != "" {
+			if st.Stage == "envelope" && verb != "" {
 				word = strings.ToLower(verb)
 			}
 			l = l.put(plain, " "+word+" ").put(statusStyle(st.Status), st.Status)
 		}
-		for _, part := range wrapLine(l, w, 6) {
-			out = append(out, part)
-		}
+		out = append(out, wrapLine(l, w, 6)...)
 	}
 	if len(rep.Outcomes) > 0 {
 		o := rep.Outcomes[0]

@@ -58,7 +58,7 @@ type Relay struct {
 	Addresses map[int]string // logical port → address
 	CAFile    string
 	Username  string
-	Password  string // shown once, when the relay starts
+	Password  string // of the practice account
 	From      string
 	Since     time.Time
 	Clock     time.Time // the relay's own clock, which can be moved
