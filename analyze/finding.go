@@ -117,7 +117,7 @@ func fromPage(d *causes.Doc) Finding {
 func FindingOf(id string, evidence []Evidence) (Finding, bool) {
 	f, ok := findingPages()[id]
 	if !ok {
-		f = Finding{ID: id, Severity: Info, Title: cutRunes(id, maxTitle), Fix: []Fix{}, Source: "handoff"}
+		f = Finding{ID: id, Severity: Info, Title: cutTitle(id), Fix: []Fix{}, Source: "handoff"}
 	}
 	if evidence == nil {
 		evidence = []Evidence{}
@@ -186,7 +186,7 @@ func (j *judge) findings(all []judgement, cases []*caseNotes) []Finding {
 			if n.Text != "" {
 				f.Why = n.Text
 				if !page {
-					f.Title = cutRunes(n.Text, maxTitle)
+					f.Title = cutTitle(n.Text)
 				}
 			}
 			seen[id] = true
@@ -304,4 +304,14 @@ func (j *judge) maybeLike(h string) bool {
 	const most = 2 // letters that Lookalike lets differ
 	d := end - len(transcript.RelayDomain)
 	return (d >= -most && d <= most) || strings.Contains(h, "sted") || strings.Contains(h, "xn--")
+}
+
+// FindingDefs are the findings the judge itself can make, with the words of
+// their pages, in a fixed order.
+func FindingDefs() []Finding {
+	out := make([]Finding, 0, len(judgeFindings))
+	for _, j := range judgeFindings {
+		out = append(out, finding(j.id, nil))
+	}
+	return out
 }

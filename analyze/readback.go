@@ -86,7 +86,9 @@ func decodeReports(input []byte) ([]*Report, bool) {
 // planned is what a report's steps show of the plan, where it does not say.
 func planned(r *Report) Planned {
 	if r.Planned != nil {
-		return *r.Planned
+		p := *r.Planned
+		restatePlan(&p)
+		return p
 	}
 	var p Planned
 	for i := range r.Sessions {
@@ -126,16 +128,16 @@ func probeOf(r *Report) (p Probe, truncated bool) {
 		r.Sessions, truncated = r.Sessions[:maxSessions], true
 	}
 	for i := range r.Sessions {
-		if s := &r.Sessions[i]; len(s.Steps) > maxSteps {
+		s := &r.Sessions[i]
+		if len(s.Steps) > maxSteps {
 			s.Steps, truncated = s.Steps[:maxSteps], true
 		}
+		restateSession(s)
 	}
+	r.Intent = among(r.Intent, allIntents, "")
 	p = Probe{Target: r.Target, Intent: r.Intent, Sessions: SessionsOf(r), DNS: r.DNS, Planned: planned(r), Partial: r.Partial}
 	for i := range r.Findings {
-		if f := r.Findings[i]; !known(f.ID) && len(p.Findings) < maxFindings {
-			if f.Fix == nil {
-				f.Fix = []Fix{}
-			}
+		if f, ok := restateFinding(r.Findings[i]); ok && !known(f.ID) && len(p.Findings) < maxFindings {
 			p.Findings = append(p.Findings, f)
 		}
 	}
@@ -208,11 +210,11 @@ func reanalyze(reports []*Report, in *Input, o Options) *Report {
 			all = append(all, judgementOf(r, i))
 		}
 		for i := range r.Findings {
-			if len(out.Findings) < maxFindings {
-				out.Findings = append(out.Findings, whole(r.Findings[i]))
+			if f, ok := restateFinding(r.Findings[i]); ok && len(out.Findings) < maxFindings {
+				out.Findings = append(out.Findings, f)
 			}
 		}
-		for _, t := range r.NextTests {
+		for _, t := range restateTests(r.NextTests) {
 			out.addTest(t)
 		}
 	}
@@ -220,9 +222,11 @@ func reanalyze(reports []*Report, in *Input, o Options) *Report {
 	if len(reports) == 1 && reports[0].Verdict.Code == out.Verdict.Code {
 		// Its own words say more than what outcomes alone can tell.
 		v := reports[0].Verdict
-		out.Verdict.Headline, out.Verdict.Next = fit(v.Headline), v.Next
+		if v.Headline != "" {
+			out.Verdict.Headline, out.Verdict.Next = fit(v.Headline), v.Next
+		}
 		// A probe that is ready may raise an alarm all the same.
-		out.Verdict.Status = worseStatus(out.Verdict.Status, v.Status)
+		out.Verdict.Status = worseStatus(out.Verdict.Status, among(v.Status, allStatuses, OK))
 	}
 	out.Outcomes = make([]Outcome, len(all))
 	for i := range all {
@@ -231,42 +235,15 @@ func reanalyze(reports []*Report, in *Input, o Options) *Report {
 	return out
 }
 
-func whole(f Finding) Finding {
-	if f.Evidence == nil {
-		f.Evidence = []Evidence{}
-	}
-	if f.Fix == nil {
-		f.Fix = []Fix{}
-	}
-	return f
-}
-
-var allVerdicts = []Verdict{Ready, Refused, Deferred, HandshakeFailed, Unreachable, NeverReached, AcceptedThenBounced, InboundRefused, NotAFailure, InsufficientEvidence}
-
-// judgementOf is an outcome of a report that was read back. A verdict that is
-// not in the contract counts as none.
+// judgementOf is an outcome of a report that was read back.
 func judgementOf(r *Report, i int) judgement {
-	g := judgement{out: r.Outcomes[i]}
+	g := judgement{out: restateOutcome(r.Outcomes[i])}
 	o := &g.out
-	if !slices.Contains(allVerdicts, o.Verdict) {
-		o.Verdict = InsufficientEvidence
-	}
-	switch o.Confidence {
-	case Certain, Likely, Possible:
-	default:
-		o.Confidence = Possible
-	}
-	if o.Evidence == nil {
-		o.Evidence = []Evidence{}
-	}
-	if o.Causes == nil {
-		o.Causes = []Cause{}
-	}
 	g.obs.Reply = replyBack(&o.Reply)
 	g.obs.Kind = transcript.KindOf(g.obs.Reply)
 	g.obs.Stage = transcript.Stage(o.Stage)
 	g.obs.Port = o.Port
-	g.tests = r.NextTests
+	g.tests = restateTests(r.NextTests)
 	if o.Verdict == Refused && o.replyless() {
 		g.rung = 3
 	}
