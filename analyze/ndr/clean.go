@@ -157,8 +157,15 @@ func plainLines(r *rewriter, text []byte, from, to int) {
 		case '\r':
 			r.copy(at, i)
 			at = i + 1
-			if at < len(text) && text[at] == '\n' {
-				continue // the LF is copied with what follows it
+			k := at
+			for k < to && text[k] == '\r' {
+				k++
+			}
+			if k < len(text) && text[k] == '\n' {
+				// The LF is copied with what follows it; CR CR LF is what a
+				// second program makes of CRLF.
+				at, i = k, k-1
+				continue
 			}
 			r.put(lf, i, i+1, segAtom)
 		case '\v', '\f':

@@ -58,6 +58,7 @@ func TestPrepare(t *testing.T) {
 		{"crlf", "a\r\nb\r\n", "a\nb\n"},
 		{"bare CR", "a\rb\r", "a\nb\n"},
 		{"mixed", "a\r\nb\rc\nd", "a\nb\nc\nd"},
+		{"CR CR LF", "a\r\r\nb\r\r\n\r\r\nc", "a\nb\n\nc"},
 		{"NUL and FF", "a\x00b\fc", "ab\nc"},
 		{"UTF-16 with mark", "\xff\xfea\x00\r\x00\n\x00b\x00", "a\nb"},
 		{"UTF-16 without mark", "\x00h\x00e\x00l\x00l\x00o\x00\n\x00x\x00y", "hello\nxy"},

@@ -223,6 +223,11 @@ func eximReason(f *flow, from, to int, it *Item) {
 			t = f.text[from:to]
 		}
 	}
+	if tail := []byte(eximGaveUp); bytes.HasSuffix(t, tail) {
+		it.Expired = true
+		to -= len(tail)
+		t = f.text[from:to]
+	}
 	if n := bytes.Index(t, []byte("Delay reason: ")); n >= 0 {
 		it.Action = ActionDelayed
 	}
@@ -313,6 +318,9 @@ func eximReason(f *flow, from, to int, it *Item) {
 		it.LocalReply = transcript.Reply{Lines: []string{string(t)}, Span: f.span(from, to)}
 	}
 }
+
+// eximGaveUp stands behind the last answer when Exim gave up after it.
+const eximGaveUp = ": retry timeout exceeded"
 
 // eximHost finds "host R [ip]" or "host: R (ip)".
 func eximHost(f *flow, from, to int) (Mention, int) {

@@ -58,7 +58,7 @@ func (r *report) qmailReason(first, last int, it *Item) {
 		{"but my name was rejected", transcript.StageEHLO},
 		{"failed after I sent the message", transcript.StageData},
 		{"failed on DATA command", transcript.StageData},
-		{"but connection died", ""},
+		{"but connection died. Possible duplicate", transcript.StageData},
 		{"most progress was RCPT", transcript.StageEnvelope},
 		{"most progress was MAIL", transcript.StageEnvelope},
 		{"most progress was initial", transcript.StageGreet},
@@ -125,6 +125,9 @@ func (r *report) qmailReason(first, last int, it *Item) {
 			}
 		}
 		it.LocalOnlyExpiry = it.Target.IsZero()
+		if it.Fault == transcript.FaultClosed && bytes.Contains(t, []byte("Possible duplicate")) {
+			it.Stage = transcript.StageData
+		}
 		return
 	}
 	if it.Expired {

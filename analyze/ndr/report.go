@@ -490,7 +490,11 @@ func combine(it, more *Item) {
 			it.Stage = more.Stage
 		}
 	}
-	// A reply with a code beats one without; the first one wins otherwise.
+	// A reply with a code beats one without, all lines of it beat the first; the
+	// first one wins otherwise.
+	if len(more.Reply.Lines) > len(it.Reply.Lines) && more.Reply.Code == it.Reply.Code && len(it.Reply.Lines) == 1 && more.Reply.Lines[0] == it.Reply.Lines[0] {
+		it.Reply = more.Reply
+	}
 	if !more.Reply.IsZero() && (it.Reply.IsZero() || it.Reply.Code == 0 && more.Reply.Code != 0) {
 		it.Reply = more.Reply
 		if it.Fault != transcript.FaultNone && more.Stage != "" {

@@ -132,7 +132,7 @@ func TestReports(t *testing.T) {
 				}
 			}
 			expect := indented(t, want.Cases)
-			for _, v := range []struct{ name, end string }{{"LF", "\n"}, {"CRLF", "\r\n"}, {"CR", "\r"}} {
+			for _, v := range []struct{ name, end string }{{"LF", "\n"}, {"CRLF", "\r\n"}, {"CR", "\r"}, {"CRCRLF", "\r\r\n"}} {
 				text := bytes.ReplaceAll(input, lf, []byte(v.end))
 				cases := Read(text)
 				checkDocument(t, Prepare(text))

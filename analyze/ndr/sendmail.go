@@ -121,6 +121,9 @@ func sendmailParenthesis(f *flow, it *Item) {
 	}
 	switch {
 	case foldPrefix(f.text, "reason: "):
+		if sendmailFound(f, len("reason: "), n, it) {
+			return
+		}
 		if rep, ok := f.reply(len("reason: "), n); ok {
 			it.Reply = rep
 			return
@@ -311,11 +314,20 @@ func (r *report) sendmailUnmarked(from int) {
 		if len(l) < 5 || l[0] == '>' || bytes.HasPrefix(l, []byte("<<<")) || bytes.HasPrefix(l, []byte("...")) {
 			continue
 		}
+		if foldPrefix(l, "message could not be delivered for") {
+			for k := range r.items {
+				r.items[k].Expired = true
+			}
+			continue
+		}
 		dots := bytes.Index(l, []byte("... "))
 		if dots < 0 {
 			// Kin print the reply alone.
 			if len(r.items) == 1 && r.items[0].Reply.IsZero() && isDigit(l[0]) {
 				f := r.doc.flow(at, at+len(l))
+				if sendmailFound(&f, 0, len(f.text), &r.items[0]) {
+					continue
+				}
 				if rep, ok := f.reply(0, len(f.text)); ok && rep.Code >= 400 && !isSummary(rep) {
 					r.items[0].Reply = rep
 				}
@@ -393,6 +405,60 @@ func sendmailFault(t []byte) (transcript.Fault, transcript.Stage) {
 	return transcript.FaultNone, ""
 }
 
+// sendmailOwn are the words that Sendmail itself says in the shape of a reply
+// when the server said nothing: "451 4.4.1 reply: read error from T.". The host
+// stands behind them.
+var sendmailOwn = []struct {
+	words string
+	fault transcript.Fault
+	stage transcript.Stage
+}{
+	{"reply: read error from ", transcript.FaultClosed, ""},
+	{"timeout waiting for input from ", transcript.FaultTimeout, ""},
+	{"connection reset by ", transcript.FaultReset, ""},
+	{"broken pipe with ", transcript.FaultReset, ""},
+	{"broken pipe by ", transcript.FaultReset, ""},
+	{"connection timed out with ", transcript.FaultTimeout, transcript.StageConnect},
+	{"operation timed out with ", transcript.FaultTimeout, transcript.StageConnect},
+	{"connection refused by ", transcript.FaultRefused, transcript.StageConnect},
+	{"no route to host with ", transcript.FaultTimeout, transcript.StageConnect},
+	{"network is unreachable with ", transcript.FaultTimeout, transcript.StageConnect},
+	{"name server: ", transcript.FaultDNS, transcript.StageResolve},
+}
+
+// sendmailFound reads such words as the fault that they are. It reports false
+// when the text is something else.
+func sendmailFound(f *flow, from, to int, it *Item) bool {
+	t := f.text[from:to]
+	if len(t) > 400 {
+		return false
+	}
+	for _, w := range sendmailOwn {
+		n := foldIndexIn(t, w.words)
+		if n < 0 {
+			continue
+		}
+		o := n + len(w.words)
+		h, k := hostAt(t[o:])
+		if k == 0 || !looksLikeHost([]byte(h.name)) && h.address == "" {
+			return false
+		}
+		it.Target = f.mention(Target, h, from+o, from+o+k)
+		it.Fault, it.Stage, it.FaultSpan = w.fault, w.stage, f.span(from, to)
+		if d := bytes.Index(t[o+k:], []byte("during client ")); d >= 0 {
+			it.Stage = replyStage(t[o+k+d+len("during client "):])
+		}
+		if it.Stage == "" {
+			// It does not say where in the dialogue, before the greeting or
+			// behind the final dot: only its log knows.
+			it.Fault, it.LocalOnlyExpiry = transcript.FaultNone, true
+			it.LocalReply = transcript.Reply{Lines: []string{string(t)}, Span: it.FaultSpan}
+		}
+		return true
+	}
+	return false
+}
+
 // deferredBy reads "Deferred: Connection refused by T." and its kin.
 func deferredBy(f *flow, it *Item) bool {
 	if !foldPrefix(f.text, "deferred") && foldIndexIn(f.text, " with ") < 0 && foldIndexIn(f.text, "name server: ") < 0 {
@@ -417,7 +483,12 @@ func deferredBy(f *flow, it *Item) bool {
 			break
 		}
 	}
-	if it.Reply.IsZero() {
+	if it.Reply.IsZero() && it.Fault == transcript.FaultNone && !it.LocalOnlyExpiry {
+		if stage == "" {
+			it.LocalOnlyExpiry = true
+			it.LocalReply = transcript.Reply{Lines: []string{string(f.text)}, Span: it.FaultSpan}
+			return true
+		}
 		it.Fault, it.Stage = fault, stage
 	}
 	return true

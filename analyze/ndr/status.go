@@ -405,8 +405,15 @@ func (r *report) diagnostic(it *Item, g *statusGroup) {
 		postfixReason(f, 0, n, it)
 		return
 	}
-	words := f.text
+	if tail := []byte(eximGaveUp); bytes.HasSuffix(f.text, tail) {
+		it.Expired = true
+		n -= len(tail)
+	}
+	words := f.text[:n]
 	reply, ok := f.reply(0, n)
+	if ok && reply.Code != 0 && reply.Code < 500 && sendmailFound(f, 0, n, it) {
+		return
+	}
 	if ok && isOwnWords(words) {
 		// "smtp;" before words of the reporter's own, or before its summary of
 		// what the refuser said.

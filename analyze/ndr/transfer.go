@@ -37,8 +37,12 @@ func quotedPrintable(r *rewriter, text []byte, from, to int) {
 		case text[j] == '\n':
 			j++
 		case text[j] == '\r':
-			if j++; j < to && text[j] == '\n' {
-				j++
+			k := j + 1
+			for k < to && text[k] == '\r' {
+				k++
+			}
+			if j++; k < to && text[k] == '\n' {
+				j = k + 1
 			}
 		default:
 			i++
@@ -287,8 +291,13 @@ func nextLine(text []byte, at, to int) (end, next int) {
 		}
 		if c := bytes.IndexByte(text[from:end], '\r'); c >= 0 {
 			end = from + c
-			if end+1 < to && text[end+1] == '\n' {
-				return end, end + 2
+			// CR CR LF is what a second program makes of CRLF.
+			next := end + 1
+			for next < to && text[next] == '\r' {
+				next++
+			}
+			if next < to && text[next] == '\n' {
+				return end, next + 1
 			}
 			return end, end + 1
 		}
