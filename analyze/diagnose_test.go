@@ -239,6 +239,11 @@ func TestLintOfScenarios(t *testing.T) {
 	if !slices.Contains(e.IDs(), "extra") || !slices.Contains(e.IDs(), "wrong-port") {
 		t.Errorf("with a page of one's own: %v", e.IDs())
 	}
+	text := "<bob@recipient.example>: host outbound-us1.ppe-hosted.com[192.0.2.10]:25 said: 554 5.7.1 <bob@recipient.example>: Relay access denied (in reply to RCPT TO command)\n"
+	r := Analyze([]byte("This is the mail system at host mail.customer.example.\n\n"+text), Options{Explainer: x})
+	if len(r.Outcomes) != 1 || !slices.ContainsFunc(r.Outcomes[0].Causes, func(c Cause) bool { return c.ID == "extra" }) {
+		t.Errorf("a report with a page of one's own: %+v", r.Outcomes)
+	}
 	if _, problems := WithCauses(page("client colour red")); len(problems) == 0 {
 		t.Error("a scenario that cannot be carried out is no problem")
 	}

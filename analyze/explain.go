@@ -71,6 +71,8 @@ type Explainer struct {
 	mu     sync.Mutex
 	known  map[question]Explanation
 	scenes map[sceneKey][]*scene
+	// answers are what the judge made of it, for bulk runs.
+	answers memory
 }
 
 // suspect is a cause with its worlds.

@@ -56,8 +56,11 @@ type Options struct {
 	// speaks of them as of the relay.
 	RelayDomains []string
 	Facts        Facts
-	Now          time.Time // for "worth trying again at"; zero: no clock time is named
-	Origin       Origin
+	// Explainer holds pages of causes other than the program's own (see
+	// WithCauses); nil: those of the program.
+	Explainer *Explainer
+	Now       time.Time // for "worth trying again at"; zero: no clock time is named
+	Origin    Origin
 }
 
 // Origin says where the bytes of an input come from, when they are part of

@@ -29,7 +29,7 @@ func (j *judge) explain(all []judgement) {
 		if !explained(g) {
 			continue
 		}
-		a := answers.to(&g.obs, &j.o.Facts)
+		a := j.o.explainer().answer(&g.obs, &j.o.Facts)
 		g.out.Causes, g.tests = a.causes, a.at(&g.obs, &j.o.Facts)
 	}
 }
@@ -48,9 +48,16 @@ type memory struct {
 	m  map[question]answer
 }
 
-var answers memory
+// explainer is the one of the options, or that of the program's own pages.
+func (o *Options) explainer() *Explainer {
+	if o.Explainer != nil {
+		return o.Explainer
+	}
+	return builtinExplainer()
+}
 
-func (m *memory) to(obs *Observation, f *Facts) answer {
+func (x *Explainer) answer(obs *Observation, f *Facts) answer {
+	m := &x.answers
 	q := newQuestion(obs, f)
 	m.mu.Lock()
 	a, ok := m.m[q]
@@ -61,7 +68,7 @@ func (m *memory) to(obs *Observation, f *Facts) answer {
 	o := *obs
 	o.When = time.Time{} // times of day come in afterwards
 	list := []Observation{o}
-	e := Explain(list, *f)
+	e := x.Explain(list, *f)
 	a.causes = e.Causes()
 	if len(a.causes) > 1 {
 		a.tests = NextTests(e, list, *f)
@@ -103,7 +110,7 @@ func (a *answer) at(obs *Observation, f *Facts) []NextTest {
 func (j *probeJudge) explain(r *Report, chosen []*sessionJudgement, d *sessionJudgement) {
 	for i := range j.all {
 		if g := &j.all[i]; failing(g) && !g.expected {
-			r.Sessions[i].Causes = answers.to(&g.obs, &j.o.Facts).causes
+			r.Sessions[i].Causes = j.o.explainer().answer(&g.obs, &j.o.Facts).causes
 		}
 	}
 	if d == nil || !failing(d) {
@@ -115,10 +122,10 @@ func (j *probeJudge) explain(r *Report, chosen []*sessionJudgement, d *sessionJu
 			obs = append(obs, g.obs)
 		}
 	}
-	e := Explain(obs, j.o.Facts)
+	e := j.o.explainer().Explain(obs, j.o.Facts)
 	if e.Empty() && len(obs) > 1 {
 		obs = obs[:1]
-		e = Explain(obs, j.o.Facts)
+		e = j.o.explainer().Explain(obs, j.o.Facts)
 	}
 	r.Causes = e.Causes()
 	if len(r.Causes) > 1 {
