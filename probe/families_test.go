@@ -267,12 +267,20 @@ func families() []row {
 		}},
 	}
 	for _, cert := range []struct{ name, problem string }{
-		{"expired", "certificate-expired"}, {"not-yet", "certificate-not-yet-valid"}, {"wrong-name", "certificate-name-mismatch"},
-		{"look-alike", "certificate-name-mismatch"}, {"wildcard-deep", ""}, {"name-in-cn", "certificate-name-mismatch"},
-		{"many-names", "certificate-name-mismatch"}, {"escape-name", "certificate-name-mismatch"},
-		{"client-only", "certificate-unknown-issuer"}, {"unknown-ca", "certificate-unknown-issuer"},
-		{"self-signed", "certificate-unknown-issuer"}, {"expired-ca", "certificate-expired"},
-		{"leaf-signs", "certificate-unknown-issuer"}, {"rsa-1024", "certificate-weak-key"},
+		{"expired", "certificate-expired"},
+		{"not-yet", "certificate-not-yet-valid"},
+		{"wrong-name", "certificate-name-mismatch"},
+		{"look-alike", "certificate-name-mismatch"},
+		{"wildcard-deep", ""},
+		{"name-in-cn", "certificate-name-mismatch"},
+		{"many-names", "certificate-name-mismatch"},
+		{"escape-name", "certificate-name-mismatch"},
+		{"client-only", "certificate-unknown-issuer"},
+		{"unknown-ca", "certificate-unknown-issuer"},
+		{"self-signed", "certificate-unknown-issuer"},
+		{"expired-ca", "certificate-expired"},
+		{"leaf-signs", "certificate-unknown-issuer"},
+		{"rsa-1024", "certificate-weak-key"},
 	} {
 		if cert.problem == "" {
 			continue

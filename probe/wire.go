@@ -56,7 +56,7 @@ func (t *tap) Read(p []byte) (int, error) {
 }
 
 func newWire(ctx context.Context, conn net.Conn, began time.Time) *wire {
-	w := &wire{raw: &tap{Conn: conn}, buf: make([]byte, maxLine), began: began}
+	w := &wire{raw: &tap{Conn: conn}, buf: make([]byte, 2048), began: began}
 	w.conn = w.raw
 	w.stop = context.AfterFunc(ctx, func() {
 		w.mu.Lock()
@@ -97,8 +97,11 @@ func (w *wire) fill() error {
 		w.w -= w.r
 		w.r = 0
 	}
-	if w.w == len(w.buf) || w.total >= maxSession {
+	if w.w == maxLine || w.total >= maxSession {
 		return errLimit
+	}
+	if w.w == len(w.buf) {
+		w.buf = append(w.buf, make([]byte, min(len(w.buf), maxLine-len(w.buf)))...)
 	}
 	for range 100 {
 		n, err := w.conn.Read(w.buf[w.w:min(len(w.buf), w.w+maxSession-w.total)])

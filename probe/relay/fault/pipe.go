@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -12,8 +13,12 @@ import (
 // Pipe returns two ends of a connection in memory. Unlike net.Pipe it buffers,
 // as a socket does, so that a peer that says goodbye does not wait for one that
 // reads no more. Its waits are durable ones for testing/synctest.
-func Pipe() (client, server net.Conn) {
-	up, down := newHalf(), newHalf()
+func Pipe() (client, server net.Conn) { return Road(0) }
+
+// Road is a Pipe on which bytes, and the end, take a time to arrive: half of a
+// round trip.
+func Road(latency time.Duration) (client, server net.Conn) {
+	up, down := newHalf(latency), newHalf(latency)
 	a := &end{in: down, out: up, local: addr("client"), remote: addr("server")}
 	b := &end{in: up, out: down, local: addr("server"), remote: addr("client")}
 	return a, b
@@ -24,13 +29,16 @@ const window = 256 << 10
 
 // half is one direction.
 type half struct {
-	mu     sync.Mutex
-	moved  *sync.Cond
-	buf    []byte
-	closed bool  // the writer will write no more
-	gone   bool  // the reader will read no more
-	err    error // reset
-	rd, wd limit
+	mu      sync.Mutex
+	moved   *sync.Cond
+	latency time.Duration
+	road    []packet // under way
+	buf     []byte   // arrived
+	held    int      // bytes under way and arrived
+	closed  bool     // the writer will write no more
+	gone    bool     // the reader will read no more
+	err     error    // reset
+	rd, wd  limit
 }
 
 // limit is a deadline of one side.
@@ -39,8 +47,14 @@ type limit struct {
 	timer *time.Timer
 }
 
-func newHalf() *half {
-	h := &half{}
+// packet is what one write sent, and when it arrives.
+type packet struct {
+	at    time.Time
+	bytes []byte
+}
+
+func newHalf(latency time.Duration) *half {
+	h := &half{latency: latency}
 	h.moved = sync.NewCond(&h.mu)
 	return h
 }
@@ -69,12 +83,17 @@ func (h *half) read(p []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for {
+		for len(h.road) > 0 && !time.Now().Before(h.road[0].at) {
+			h.buf = append(h.buf, h.road[0].bytes...)
+			h.road = h.road[1:]
+		}
 		switch {
 		case h.gone:
 			return 0, net.ErrClosed
 		case len(h.buf) > 0:
 			n := copy(p, h.buf)
 			h.buf = h.buf[n:]
+			h.held -= n
 			if len(h.buf) == 0 {
 				h.buf = nil
 			}
@@ -82,7 +101,7 @@ func (h *half) read(p []byte) (int, error) {
 			return n, nil
 		case h.err != nil:
 			return 0, h.err
-		case h.closed:
+		case h.closed && len(h.road) == 0:
 			return 0, io.EOF
 		case h.rd.over():
 			return 0, os.ErrDeadlineExceeded
@@ -106,11 +125,15 @@ func (h *half) write(p []byte) (n int, err error) {
 			return n, syscall.EPIPE
 		case h.wd.over():
 			return n, os.ErrDeadlineExceeded
-		case len(h.buf) < window:
-			m := min(len(p), window-len(h.buf))
-			h.buf = append(h.buf, p[:m]...)
+		case h.held < window:
+			m := min(len(p), window-h.held)
+			h.road = append(h.road, packet{time.Now().Add(h.latency), slices.Clone(p[:m])})
+			h.held += m
 			n += m
 			p = p[m:]
+			if h.latency > 0 {
+				time.AfterFunc(h.latency, func() { h.end(func() {}) })
+			}
 			h.moved.Broadcast()
 			continue
 		}

@@ -12,6 +12,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -121,6 +122,19 @@ func (s *Server) RootCAs() (*x509.CertPool, error) {
 	return pool, nil
 }
 
+// CAPEM is the certificate of the server's authority, for a client in another
+// process.
+func (s *Server) CAPEM() ([]byte, error) {
+	s.prepare()
+	s.ca.mu.Lock()
+	defer s.ca.mu.Unlock()
+	root, err := s.ca.trusted()
+	if err != nil {
+		return nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.cert.Raw}), nil
+}
+
 // Listen serves on a TCP address; "127.0.0.1:0" lets the system choose a port.
 func (s *Server) Listen(address string) (net.Addr, error) {
 	l, err := net.Listen("tcp", address)
@@ -219,10 +233,9 @@ type below struct {
 }
 
 func (b *below) Read(p []byte) (int, error) {
-	n, err := b.rest.Read(p)
-	if n > 0 {
-		err = nil
-	} else {
+	n, _ := b.rest.Read(p) // a strings.Reader: it ends, it does not fail
+	var err error
+	if n == 0 {
 		n, err = b.Conn.Read(p)
 	}
 	b.p.rec.mu.Lock()
