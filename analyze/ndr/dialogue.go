@@ -36,6 +36,7 @@ type evidence struct {
 	openssl, curl    int
 	java, node       int
 	swaks            int // "=== " and "*** " notes
+	opened           int // greetings and EHLO, in any dialect
 	csv              int
 	own              int // this program's own text form
 	tool             int // lines that begin with the name of a mail program
@@ -89,6 +90,7 @@ func (e *evidence) look(line []byte) {
 		e.bareReplies++
 		if rest[0] == '2' && rest[1] == '2' && rest[2] == '0' {
 			e.greetings++
+			e.opened++
 		}
 		return
 	}
@@ -99,6 +101,9 @@ func (e *evidence) look(line []byte) {
 	letter := isLetter(c)
 	if letter && isCommandText(rest) {
 		e.bareVerbs++
+		if c|0x20 == 'e' || c|0x20 == 'h' {
+			e.opened++
+		}
 		return
 	}
 	if letter && c != 'S' && c != 'C' && c != 'R' && c != 's' && c != 'r' && c != 'c' {
@@ -107,12 +112,17 @@ func (e *evidence) look(line []byte) {
 			e.notes++
 			return
 		}
-		if monthAt(rest) == 0 && !weekdayAt(rest) && !isLevel(rest[:max(wordLength(rest, 0), 0)]) && c != 'D' {
+		if n := wordLength(rest, 0); n > 3 && rest[n-1] == ':' {
+			// "mailnews.smtp: S: 220 …"
+		} else if monthAt(rest) == 0 && !weekdayAt(rest) && !isLevel(rest[:max(wordLength(rest, 0), 0)]) && c != 'D' {
 			return
 		}
 	}
 	s := sayingAt(line)
 	if s.mark != nil && s.strong {
+		if t := line[s.from:s.to]; foldPrefix(t, "220") || foldPrefix(t, "ehlo") || foldPrefix(t, "helo") {
+			e.opened++
+		}
 		if isReplyText(trimEscapes(line[s.from:s.to])) {
 			e.servers[s.mark.dialect]++
 		} else {
@@ -217,7 +227,10 @@ func sniffDialogue(b *Block) int {
 	e := b.evidenceOf()
 	sure := e.sure()
 	if sure > 0 && b.reports() {
-		// Reports show parts of dialogues.
+		// Reports show parts of dialogues; a dialogue begins at its beginning.
+		if e.opened == 0 {
+			return min(sure, 28)
+		}
 		return min(sure, 35)
 	}
 	return sure
@@ -255,6 +268,9 @@ func (e *evidence) sure() int {
 
 // readDialogue reads a block as dialogues.
 func readDialogue(b *Block) []Case {
+	if runs := b.traceRuns(); len(runs) > 1 {
+		return readRuns(runs)
+	}
 	e := b.evidenceOf()
 	if e.own > 0 {
 		if cases := readOwn(b); len(cases) > 0 {
@@ -585,9 +601,29 @@ func (d *dialogue) eaten() bool {
 	return false
 }
 
+// sameAddress gives a connection to an address the name that the server of
+// another connection to the same address gave itself.
+func (d *dialogue) sameAddress() {
+	var names map[string]string
+	for _, t := range d.talks {
+		if t.banner.Host != "" && t.session.Address != "" {
+			if names == nil {
+				names = map[string]string{}
+			}
+			names[t.session.Address] = t.banner.Host
+		}
+	}
+	for _, t := range d.talks {
+		if t.dialled.Host == "" && t.banner.Host == "" && t.dialled.Address != "" {
+			t.dialled.Host = names[t.dialled.Address]
+		}
+	}
+}
+
 // cases makes a case of each connection.
 func (d *dialogue) cases() []Case {
 	var cases []Case
+	d.sameAddress()
 	for _, t := range d.talks {
 		t.finishReply()
 		if t.empty() && t.dialled.IsZero() {

@@ -248,6 +248,9 @@ func isLevel(word []byte) bool {
 // opened.
 func (d *dialogue) connection(kind noteKind, words []byte, base int) {
 	words = bytes.TrimRight(words, " .")
+	if n := bytes.Index(words, []byte("...")); n > 0 {
+		words = words[:n]
+	}
 	var s settings
 	s.cues(d.b, words, base)
 	h, port := s.host, s.port

@@ -202,11 +202,12 @@ func sniffError(b *Block) int {
 
 // told is what a piece of the text tells about one try.
 type told struct {
-	b        *Block
-	settings settings
-	client   *errorClient
-	node     bool
-	python   bool
+	b           *Block
+	settings    settings
+	client      *errorClient
+	node        bool
+	python      bool
+	defaultPort int // of a call that names none
 
 	replies     []toldReply
 	fault       *programPhrase
@@ -396,6 +397,12 @@ func (t *told) line(line []byte, base, number int) {
 	}
 	if isNodeLine(line) {
 		t.node = true
+	}
+	if t.client == nil && (bytes.Contains(line, []byte("0x800CCC")) || bytes.Contains(line, []byte("0x8004210")) || bytes.Contains(line, []byte("0x80042108"))) {
+		t.client = &errorClient{format: "outlook-client"}
+	}
+	if i := bytes.Index(line, []byte("smtplib.SMTP(")); i >= 0 && bytes.IndexByte(line[i:], ')') > 0 && bytes.IndexByte(line[i:i+bytes.IndexByte(line[i:], ')')], ',') < 0 {
+		t.defaultPort = 25
 	}
 	l := bytes.TrimLeft(line, " \t")
 	switch {
@@ -606,7 +613,9 @@ func (t *told) reply(line []byte, part [2]int, base int) {
 		if ok {
 			stage := r.Stage()
 			if stage == transcript.StageUnknown || stage == "" {
-				stage = stageWords(words)
+				if stage = stageWords(words); stage == transcript.StageConnect {
+					stage = transcript.StageGreet // it answered
+				}
 			}
 			t.add(r, "", stage)
 		}
@@ -658,9 +667,9 @@ var stageNames = []struct {
 	{"message body", transcript.StageData},
 	{"message size", transcript.StageData},
 	{"nachrichteninhalt", transcript.StageData},
-	{"connect", transcript.StageGreet},
-	{"verbind", transcript.StageGreet},
-	{"connexion", transcript.StageGreet},
+	{"connect", transcript.StageConnect},
+	{"verbind", transcript.StageConnect},
+	{"connexion", transcript.StageConnect},
 }
 
 // stageWords is the stage that the words around a bare code speak of.
@@ -745,7 +754,8 @@ func (t *told) items() []Item {
 	s := &t.settings
 	port := s.port
 	if port == 0 && !s.host.IsZero() {
-		if t.client != nil {
+		port = t.defaultPort
+		if t.client != nil && port == 0 {
 			port = t.client.port
 		}
 	}

@@ -246,8 +246,8 @@ func labelBefore(line []byte, i, stop int) (start int, label string, kind labelK
 		if shortest < 0 && kindOfLabel(lowerString(line[at:end])) != labelNone {
 			shortest = at
 		}
-		if at >= 2 && line[at-2] == ' ' || at == 1 {
-			break // two blanks separate
+		if at >= 2 && (line[at-2] == ' ' || line[at-2] == '.') || at == 1 {
+			break // two blanks separate, and the end of a sentence
 		}
 		at--
 	}
@@ -548,7 +548,14 @@ func (s *settings) cues(b *Block, line []byte, base int) {
 					at += len(scheme)
 				}
 			}
-			h, n := hostAt(line[at:])
+			if n := bytes.IndexByte(line[at:], '@'); n > 0 && bytes.HasSuffix(line[:at], []byte("://")) && bytes.IndexAny(line[at:at+n], " /\"'") < 0 {
+				at += n + 1 // user and password
+			}
+			rest := line[at:]
+			if n := bytes.Index(rest, []byte("..")); n > 0 {
+				rest = rest[:n] // "Connecting to H...Could not open"
+			}
+			h, n := hostAt(rest)
 			if n == 0 || !nameOfServer(h) || at+n < len(line) && line[at+n] == '@' || h.name == "" && c.sure < 2 {
 				continue
 			}

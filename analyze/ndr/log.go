@@ -73,7 +73,9 @@ func recordAt(line []byte) (record, bool) {
 				i = skipBlanks(line, i+n+2)
 				continue
 			}
-			return r, false
+			if !stamped {
+				return r, false
+			}
 		}
 		s, n := stampAt(line[i:])
 		if n == 0 {
@@ -397,6 +399,9 @@ type logReader interface {
 
 // readLog reads a block as mail logs; lines of several programs may be mixed.
 func readLog(b *Block) []Case {
+	if runs := b.traceRuns(); len(runs) > 1 {
+		return readRuns(runs)
+	}
 	var readers [numMTAs]logReader
 	var books [numMTAs]*logbook
 	var first, last [numMTAs]int
@@ -425,6 +430,9 @@ func readLog(b *Block) []Case {
 			end = base + maxLine
 		}
 		l.f = b.Doc.flow(base+r.message, end)
+		if bytes.HasPrefix(l.line, []byte(`{"log":"`)) {
+			l.f.unescapeJSON()
+		}
 		m := r.mta
 		if readers[m] == nil {
 			books[m] = newLogbook(b)
@@ -501,7 +509,7 @@ func sniffLog(b *Block) int {
 			continue
 		}
 		records++
-		if logTells(&r, line[r.message:]) {
+		if r.mta == mtaPostfix || logTells(&r, line[r.message:]) {
 			if strong++; strong > 1 {
 				break
 			}
@@ -534,6 +542,110 @@ func mayBeLog(line []byte) bool {
 	}
 	n := bytes.IndexByte(line[:min(len(line), 60)], '|')
 	return n > 0 && isWordByte(c)
+}
+
+// traceRuns cuts a block in which logs and dialogues stand one below the other,
+// at empty lines; nil when it is of one kind.
+func (b *Block) traceRuns() []*Block {
+	if b.whole {
+		return nil
+	}
+	type run struct {
+		first int
+		class lineClass
+	}
+	runs := []run{{b.First, lineOther}}
+	seen := [3]bool{}
+	blank := true
+	for i := b.First; i < b.Last; i++ {
+		l := b.Doc.Line(i)
+		if len(bytes.TrimSpace(l)) == 0 {
+			blank = true
+			continue
+		}
+		class := classifyLine(l)
+		seen[class] = true
+		last := &runs[len(runs)-1]
+		switch {
+		case class == lineOther, class == last.class:
+		case last.class == lineOther && len(runs) == 1:
+			last.class = class
+		case blank && len(runs) < 1000:
+			runs = append(runs, run{i, class})
+		}
+		blank = false
+	}
+	if len(runs) < 2 || !seen[lineLog] || !seen[lineDialogue] {
+		return nil
+	}
+	var blocks []*Block
+	for i, r := range runs {
+		part := *b
+		part.First, part.Last, part.whole = r.first, b.Last, true
+		if i+1 < len(runs) {
+			part.Last = runs[i+1].first
+		}
+		blocks = append(blocks, &part)
+	}
+	return blocks
+}
+
+// readRuns reads each of the blocks by itself.
+func readRuns(blocks []*Block) []Case {
+	var cases []Case
+	for _, b := range blocks {
+		switch log, talk, told := sniffLog(b), sniffDialogue(b), sniffError(b); {
+		case log > 0 && log >= talk && log >= told:
+			cases = append(cases, readLog(b)...)
+		case talk > 0 && talk >= told:
+			cases = append(cases, readDialogue(b)...)
+		case told > 0:
+			cases = append(cases, readError(b)...)
+		}
+	}
+	return cases
+}
+
+// unescapeJSON undoes the escapes of a JSON string, in which the running text is
+// the beginning of one, and cuts it where the string ends.
+func (f *flow) unescapeJSON() {
+	t := f.text
+	if n := bytes.Index(t, []byte(`\n"`)); n >= 0 {
+		t = t[:n]
+	}
+	if bytes.IndexByte(t, '\\') < 0 {
+		f.text = t
+		return
+	}
+	old := *f
+	out := make([]byte, 0, len(t))
+	cuts := []flowCut{{0, int32(old.at(0))}}
+	for i := 0; i < len(t); i++ {
+		if t[i] != '\\' || i+1 >= len(t) {
+			out = append(out, t[i])
+			continue
+		}
+		n := 1
+		switch t[i+1] {
+		case 'u':
+			if i+5 < len(t) && unhex(t[i+4]) >= 0 && unhex(t[i+5]) >= 0 && t[i+2] == '0' && t[i+3] == '0' {
+				out = append(out, byte(unhex(t[i+4])<<4|unhex(t[i+5])))
+				n = 5
+			} else {
+				out = append(out, t[i])
+				n = 0
+			}
+		case 'n', 'r', 't':
+			out = append(out, ' ')
+		default:
+			out = append(out, t[i+1])
+		}
+		i += n
+		if n > 0 && i+1 < len(t) {
+			cuts = append(cuts, flowCut{int32(len(out)), int32(old.at(i + 1))})
+		}
+	}
+	f.text, f.cuts = out, cuts
 }
 
 // logTells reports whether a line speaks about a delivery or a refusal.

@@ -247,6 +247,9 @@ func (m *nullmailerLog) line(l *logLine) {
 	case bytes.HasPrefix(t, []byte("From: <")):
 		if a, k := mailboxAt(t[len("From: "):]); k > 0 {
 			m.from, m.to = a, ""
+			if b, from, _ := findMailbox(t[len("From: ")+k:]); from >= 0 {
+				m.to = b
+			}
 		}
 	case bytes.HasPrefix(t, []byte("to: <")), bytes.HasPrefix(t, []byte("To: <")):
 		if a, k := mailboxAt(t[len("to: "):]); k > 0 {

@@ -3,6 +3,7 @@ package ndr
 // traceFamilies are logs, dialogues and program errors. The readers name the
 // program in Case.Format.
 var traceFamilies = []family{
+	{format: "queue", nature: NatureLog, sniff: sniffQueue, read: readQueue},
 	{format: "log", nature: NatureLog, sniff: sniffLog, read: readLog},
 	{format: "dialogue", nature: NatureDialogue, sniff: sniffDialogue, read: readDialogue},
 	{format: "program-error", nature: NatureError, sniff: sniffError, read: readError},
