@@ -373,7 +373,7 @@ func rank(list []found) []CauseSet {
 		}
 	}
 	slices.SortStableFunc(kept, func(a, b found) int {
-		return cmp.Or(first(a.affirmed(), b.affirmed()), first(!a.dialectal(), !b.dialectal()), a.rank()-b.rank())
+		return cmp.Or(first(a.affirmed(), b.affirmed()), first(!a.dialectal(), !b.dialectal()), first(!a.unlikely(), !b.unlikely()), a.rank()-b.rank())
 	})
 	var out []CauseSet
 	for i := range kept {
@@ -398,6 +398,13 @@ func (f *found) affirmed() bool {
 // that is not the table's default: one assumption more.
 func (f *found) dialectal() bool {
 	return !slices.ContainsFunc(f.scenes, func(s *scene) bool { return s.world.Account.Dialect == policy.Dialect{} })
+}
+
+// unlikely reports whether it would have Exchange Online log in, which its
+// connectors cannot do (widely said): such customers send by address on 25.
+func (f *found) unlikely() bool {
+	return f.matches[0].q.exchange == transcript.Yes &&
+		!slices.ContainsFunc(f.scenes, func(s *scene) bool { return s.base.intent != IntentAuth })
 }
 
 // first orders what is so before what is not.

@@ -470,6 +470,21 @@ func TestSessionsTogether(t *testing.T) {
 	}
 }
 
+// TestExchangeOnlineSendsByAddress: its customers are told of addresses before
+// ports, and of the relay pool first when Microsoft's own wrapper says so.
+func TestExchangeOnlineSendsByAddress(t *testing.T) {
+	for _, tt := range []struct{ text, first string }{
+		{rad, "sending-server-not-listed"},
+		{"550 5.7.367 Remote server returned not permitted to relay -> " + rad, "relay-pool-ip"},
+	} {
+		e := Explain([]Observation{{Verdict: Refused, Stage: "envelope", Reply: replied(tt.text), Via: "m365-classic"}}, Facts{})
+		ids := e.IDs()
+		if len(ids) == 0 || ids[0] != tt.first || !slices.Contains(ids, "wrong-port") {
+			t.Errorf("%q: %v, want %s first and wrong-port among them", tt.text, ids, tt.first)
+		}
+	}
+}
+
 func TestFitsNamesTheWildCards(t *testing.T) {
 	e := Explain([]Observation{{Verdict: Refused, Stage: "envelope", Reply: replied(rad)}}, Facts{})
 	for id, want := range map[string]string{

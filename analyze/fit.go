@@ -213,6 +213,6 @@ func (e *ending) differs(q *question) fields {
 func (e *ending) affirmed(q *question) bool {
 	both := func(a, b transcript.Fact) bool { return a == transcript.Yes && b == transcript.Yes }
 	return both(e.credYoung, q.credYoung) || both(e.userYoung, q.userYoung) || both(e.domainYoung, q.domainYoung) ||
-		both(e.forwards, q.forwards) || both(e.exchange, q.exchange) ||
+		both(e.forwards, q.forwards) || both(e.exchange, q.pooled) ||
 		e.registered == transcript.No && q.registered == transcript.No || e.listed == transcript.No && q.listed == transcript.No && e.port == 25
 }

@@ -25,8 +25,9 @@ type question struct {
 	symptom  symptom
 	tls      string
 	dot      bool
-	session  bool // a dialogue was seen, so what it does not show was not there
-	probe    bool // the client was ours: port and AUTH were chosen, not found
+	session  bool            // a dialogue was seen, so what it does not show was not there
+	probe    bool            // the client was ours: port and AUTH were chosen, not found
+	pooled   transcript.Fact // Microsoft's wrapper for mail of its relay pool (MS-pool)
 	circumstances
 }
 
@@ -72,8 +73,17 @@ func newQuestion(o *Observation, f *Facts) question {
 		q.masked = transcript.No
 	}
 	q.senders(o, f)
+	if q.probe && q.inbound == transcript.No {
+		// A probe takes its mail for outbound; whose customer the recipient is it
+		// knows only when told.
+		q.inbound = transcript.Unknown
+		if _, domain, ok := strings.Cut(o.Recipient, "@"); ok && len(f.OurDomains) > 0 {
+			q.inbound = fact(isOurs(domain, f.OurDomains))
+		}
+	}
 	if strings.HasPrefix(o.Via, "m365") || strings.HasPrefix(o.Via, "exchange-online") {
 		q.exchange = transcript.Yes
+		q.pooled = fact(wrapped(&o.Reply, "5.7.367"))
 	} else if o.Via != "" {
 		q.exchange = transcript.No
 	}
@@ -84,6 +94,16 @@ func newQuestion(o *Observation, f *Facts) question {
 	q.where(o, f)
 	q.local()
 	return q
+}
+
+// wrapped reports whether the code of a reporter's wrapper stands in a reply.
+func wrapped(r *transcript.Reply, code string) bool {
+	for _, l := range r.Lines {
+		if strings.Contains(l, code) {
+			return true
+		}
+	}
+	return r.Enhanced == code
 }
 
 // hasWords reports whether a reply says more than its codes.
