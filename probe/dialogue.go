@@ -411,6 +411,10 @@ func (s *session) envelope() bool {
 	if s.secure() {
 		list = s.rec.After
 	}
+	if s.run.eightBit && !offers(list, "SMTPUTF8") {
+		s.ended, s.polite = SkipNoUTF8, true
+		return false
+	}
 	withData := s.plans(transcript.StageData) && s.run.claimData(s.port)
 	var cs []command
 	for i, from := range s.run.senders(withData) {
@@ -458,8 +462,12 @@ func (s *session) mail(from string, list []string) command {
 		from = ""
 	}
 	line := "MAIL FROM:<" + from + ">"
-	if s.run.plan.Size > 0 && offers(list, "SIZE") {
-		line += " SIZE=" + strconv.FormatInt(s.run.plan.Size, 10)
+	size := s.run.plan.Size
+	if size == 0 {
+		size = int64(len(s.run.message)) // RFC 1870 §6; 0 when nothing is sent
+	}
+	if size > 0 && offers(list, "SIZE") {
+		line += " SIZE=" + strconv.FormatInt(size, 10)
 	}
 	if s.run.eightBit && offers(list, "SMTPUTF8") {
 		line += " SMTPUTF8"

@@ -40,7 +40,7 @@ type Plan struct {
 	Mechanism  string   // "auto", "plain", "login", "cram-md5", "xoauth2"; empty is auto
 	From       []string // envelope senders, "<>" the null sender; each is tried with each recipient
 	To         []string
-	Size       int64            // SIZE declared at MAIL where offered; 0: not declared
+	Size       int64            // SIZE declared at MAIL where offered; 0: that of the message, if one is sent
 	StopAfter  transcript.Stage // last stage to try; empty: envelope
 	// Message is sent when StopAfter is data, once in a run: on the first
 	// submission port, else on the first port. Nil: a test message with an id
@@ -168,6 +168,8 @@ const (
 	SkipUntrusted = "the certificate did not verify: no credential is sent"
 	// SkipAuthPort: port 25 while a submission port is probed with the credential.
 	SkipAuthPort = "the credential is sent on the submission port only"
+	// SkipNoUTF8: an address is not ASCII, and SMTPUTF8 was not offered.
+	SkipNoUTF8 = "an address is not ASCII, and SMTPUTF8 was not offered"
 	// SkipAuthRefused: the credential was refused in another session of the run.
 	SkipAuthRefused = "the credential was tried once in this run and not accepted"
 )

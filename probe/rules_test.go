@@ -256,6 +256,27 @@ func TestTheMessageIsSentOnce(t *testing.T) {
 	})
 }
 
+func TestAddressesBeyondASCII(t *testing.T) {
+	list := func(more string) string {
+		return healthy.greet + "> EHLO\n< 250-relay.example\n< 250-SIZE 1000\n" + more + "< 250 8BITMIME\n"
+	}
+	p := probe.Plan{HELO: "client.example", From: []string{"jürgen@customer.example"}, To: []string{outside}, Size: 500}
+	for _, c := range []struct{ script, said, last string }{
+		{list("< 250-SMTPUTF8\n") + "> MAIL\n< 250 ok\n> RCPT\n< 250 ok\n> QUIT\n< 221 bye\n", "MAIL FROM:<jürgen@customer.example> SIZE=500 SMTPUTF8\r\n", ""},
+		{list("") + "> QUIT\n< 221 bye\n", "", probe.SkipNoUTF8},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			srv, target, o := inMemory(t, []int{25}, c.script)
+			defer srv.Close()
+			s := run(t, target, p, o).Sessions[0]
+			text := srv.Conns()[0].Plain()
+			if !strings.Contains(text, c.said) || (c.said == "" && strings.Contains(text, "MAIL")) || s.Exchanges[len(s.Exchanges)-1].Skipped != c.last {
+				t.Errorf("said %q\n%s", text, story(s))
+			}
+		})
+	}
+}
+
 func TestMisuse(t *testing.T) {
 	good := probe.Target{Host: host}
 	for _, c := range []struct {
