@@ -10,21 +10,26 @@ import (
 	"github.com/smtp-handoff/handoff/probe"
 )
 
-// judgeProbe says what the sessions of a probe mean.
-func judgeProbe(j *job, res *probe.Result, names []analyze.Finding, now time.Time) *analyze.Report {
-	o := j.judge
-	o.Source, o.Now = j.target.Host, now
-	var dns *analyze.DNS
-	if j.names != nil {
-		dns = j.names.dns()
-	}
-	return analyze.JudgeProbe(analyze.Probe{
+// judged is a probe's record as the judge takes it.
+func judged(j *job, res *probe.Result) analyze.Probe {
+	return analyze.Probe{
 		Target: j.target.Host, Intent: j.intent, Sessions: res.Sessions, Partial: res.Partial,
 		Planned: analyze.Planned{
 			Credential: j.plan.Credential != nil, From: j.plan.From, To: j.plan.To, StopAfter: j.plan.StopAfter,
 		},
-		DNS: dns, Findings: slices.Concat(passwordFindings(j.odd), names),
-	}, o)
+	}
+}
+
+// judgeProbe says what the sessions of a probe mean.
+func judgeProbe(j *job, res *probe.Result, names []analyze.Finding, now time.Time) *analyze.Report {
+	o := j.judge
+	o.Source, o.Now = j.target.Host, now
+	r := judged(j, res)
+	if j.names != nil {
+		r.DNS = j.names.dns()
+	}
+	r.Findings = slices.Concat(passwordFindings(j.odd), names)
+	return analyze.JudgeProbe(r, o)
 }
 
 // transcriptText is the dialogue of one session in the marks of swaks, secrets

@@ -120,7 +120,7 @@ the bundled reference relay and prints the answer as plain text.`,
 	p.flags.register(root.PersistentFlags())
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return p.prepare(cmd) }
 	root.AddCommand(
-		p.probeCommand(), p.analyzeCommand(), p.checkCommand(), p.relayCommand(), p.explainCommand(), p.redactCommand(), p.completionCommand(), p.manCommand(), p.versionCommand(),
+		p.probeCommand(), p.analyzeCommand(), p.diagnoseCommand(), p.checkCommand(), p.relayCommand(), p.explainCommand(), p.redactCommand(), p.completionCommand(), p.manCommand(), p.versionCommand(),
 	)
 	root.AddCommand(p.exporterCommands()...)
 	return root
