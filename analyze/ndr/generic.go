@@ -31,6 +31,27 @@ var sentenceLeads = []string{
 func genericText(r *report) {
 	r.genericRecipients()
 	r.genericReplies()
+	if len(r.items) == 1 && r.items[0].Status == "" && r.items[0].Reply.IsZero() {
+		r.items[0].Status = r.statedCode()
+	}
+}
+
+// statedCode is an enhanced code that the prose names as such: "error code
+// 5.1.1", "type 5.2.2".
+func (r *report) statedCode() string {
+	for i := r.b.First; i < min(r.last, r.body); i++ {
+		l, _ := r.line(i)
+		for _, word := range []string{"code ", "type ", "status ", "error ", "#"} {
+			n := foldIndexIn(l, word)
+			if n < 0 {
+				continue
+			}
+			if c := statusCode(l[n+len(word):]); c != "" {
+				return c
+			}
+		}
+	}
+	return ""
 }
 
 // skipLine reports whether a line belongs to fields, boundaries or contact

@@ -185,7 +185,7 @@ func (d *Document) headless() {
 func (w *walker) walk() {
 	text := w.text
 	at := w.header(0, 0, false)
-	blank := false // the line before was empty
+	blank := false // the line before was empty, or a rule
 	for at < len(text) {
 		end, next := w.next(at)
 		if end == at {
@@ -199,6 +199,9 @@ func (w *walker) walk() {
 				at, blank = to, false
 				continue
 			}
+			blank = isRule(text[at:end])
+			at = next
+			continue
 		case blank && text[at] == 'F' && isFromLine(text[at:end]) && w.headerLine(next):
 			// The next message of an mbox.
 			w.flush(at)
@@ -207,7 +210,7 @@ func (w *walker) walk() {
 			at, blank = w.header(at, 0, false), false
 			continue
 		}
-		blank = false
+		blank = isRule(text[at:end])
 		at = next
 	}
 	w.flush(len(text))
@@ -236,6 +239,19 @@ func (w *walker) next(at int) (end, next int) {
 		return n - 1, n
 	}
 	return len(w.text), len(w.text)
+}
+
+// isRule reports whether a line is drawn with one character.
+func isRule(line []byte) bool {
+	if len(line) < 5 || line[0] != '-' && line[0] != '=' && line[0] != '_' && line[0] != '*' {
+		return false
+	}
+	for _, c := range line {
+		if c != line[0] {
+			return false
+		}
+	}
+	return true
 }
 
 // isFromLine reports whether a line separates messages of an mbox: "From ",

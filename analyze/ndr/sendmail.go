@@ -332,6 +332,13 @@ func (r *report) sendmailUnmarked(from int) {
 					r.items[0].Reply = rep
 				}
 			}
+			if c := statusCode(l[min(4, len(l)):]); c != "" && isDigit(l[0]) {
+				for k := range r.items {
+					if r.items[k].Status == "" && r.items[k].Reply.Enhanced == "" {
+						r.items[k].Status = c
+					}
+				}
+			}
 			continue
 		}
 		head := l[:dots]
