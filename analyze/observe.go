@@ -16,7 +16,7 @@ const maxWords = 400
 func (j *judge) observe(c *ndr.Case, it *ndr.Item, stage transcript.Stage, kind transcript.Kind) Observation {
 	obs := Observation{
 		Stage:     stage,
-		Port:      firstPort(it.Port, it.Refuser.Port, it.Target.Port),
+		Port:      servicePort(firstPort(it.Port, it.Refuser.Port, it.Target.Port)),
 		Reply:     it.Reply,
 		Kind:      kind,
 		Fault:     it.Fault,
@@ -39,6 +39,16 @@ func (j *judge) observe(c *ndr.Case, it *ndr.Item, stage transcript.Stage, kind 
 		fromSession(&obs, it.Session)
 	}
 	return obs
+}
+
+// servicePort is a port that the service has, or 0: what the table says does not
+// hang on another number that somebody entered.
+func servicePort(port int) int {
+	switch port {
+	case 25, 465, 587:
+		return port
+	}
+	return 0
 }
 
 // words is the text of a fault as causes compare it: lower case, one blank
@@ -80,8 +90,14 @@ func fromSession(obs *Observation, s *transcript.Session) {
 	if s.After != nil {
 		list = s.After
 	}
-	obs.Offered = offers(list, "AUTH")
-	obs.StartTLS = offers(s.Before, "STARTTLS")
+	if askedEHLO(s) {
+		obs.Offered = offers(list, "AUTH")
+		obs.StartTLS = offers(s.Before, "STARTTLS")
+	}
+	if obs.Port == 25 && obs.StartTLS == transcript.No && obs.Stage != transcript.StageTLS {
+		// TLS is optional there: what failed later did not fail for want of it.
+		obs.StartTLS = transcript.Unknown
+	}
 	obs.Masked = masked(s)
 	failure := s.FirstFailureIndex()
 	tried := transcript.No
@@ -127,6 +143,17 @@ func fromSession(obs *Observation, s *transcript.Session) {
 	if obs.When.IsZero() && !s.Began.IsZero() {
 		obs.When = s.Began
 	}
+}
+
+// askedEHLO reports whether the client said EHLO: to a HELO no server lists what
+// it offers.
+func askedEHLO(s *transcript.Session) bool {
+	for i := range s.Exchanges {
+		if e := &s.Exchanges[i]; transcript.Verb(e.Command) == "EHLO" && e.Skipped == "" {
+			return true
+		}
+	}
+	return len(s.Before) > 0 || len(s.After) > 0
 }
 
 func fact(b bool) transcript.Fact {

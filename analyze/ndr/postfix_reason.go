@@ -20,6 +20,15 @@ func postfixReason(f *flow, from, to int, it *Item) {
 	for bytes.HasPrefix(f.text[from:to], []byte(suspended)) {
 		from += len(suspended)
 	}
+	readPostfixReason(f, from, to, it)
+	if !it.FaultSpan.IsZero() {
+		// What failed stands before the host as well as behind it: "TLS is
+		// required, but was not offered by host T[ip]".
+		it.FaultSpan = f.span(from, to)
+	}
+}
+
+func readPostfixReason(f *flow, from, to int, it *Item) {
 	t := f.text[from:to]
 	if len(t) == 0 {
 		return
@@ -59,6 +68,7 @@ func postfixReason(f *flow, from, to int, it *Item) {
 		if bytes.HasPrefix(t, []byte(offered)) {
 			it.Stage = transcript.StageTLS
 			postfixTarget(f, from+len(offered), to, it, transcript.FaultTLS)
+			it.FaultSpan = f.span(from, to) // the words before the host are the fault
 			return
 		}
 	case 'c':
