@@ -428,7 +428,13 @@ func (f *found) rank() int {
 
 // cause writes one cause for the report.
 func (f *found) cause(s *suspect) Cause {
-	return Cause{ID: s.doc.ID, Fits: f.fits(), Fix: s.fix, Who: Party(s.doc.Who), Source: s.source}
+	fits := f.fits()
+	for _, other := range f.suspects {
+		if other != s {
+			fits += "; only together with " + other.doc.ID
+		}
+	}
+	return Cause{ID: s.doc.ID, Fits: fits, Fix: s.fix, Who: Party(s.doc.Who), Source: s.source}
 }
 
 // fits says why it fits, in the words of the rule or fault that decided, and

@@ -210,6 +210,7 @@ func TestScenarios(t *testing.T) {
 		}), Facts{}, true, []string{"wrong-port"}},
 		{"S08 AUTH meant", at25, Facts{Intent: IntentAuth}, true, []string{"wrong-port"}},
 		{"S09", at25, Facts{}, false, []string{"sending-server-not-listed", "wrong-port", "force-auth"}},
+		{"S09 without TLS", at25.with(func(o *Observation) { o.Secure = transcript.No }), Facts{}, false, []string{"sending-server-not-listed", "wrong-port", "force-auth"}},
 		{"S10", loggedIn(rad).with(func(o *Observation) { o.AuthTried, o.LoggedIn, o.Login = transcript.No, transcript.No, "" }), Facts{}, true, []string{"auth-missing"}},
 		{"S11", loggedIn(rad).with(func(o *Observation) { o.Sender = o.Login }), Facts{}, false, []string{"credential-user-missing", "user-not-live"}},
 		{"S12", loggedIn(rad).with(func(o *Observation) { o.Sender = "copier@customer.example" }), Facts{}, false, denied587},
@@ -460,6 +461,11 @@ func TestSessionsTogether(t *testing.T) {
 		for _, id := range tt.not {
 			if slices.Contains(got, id) {
 				t.Errorf("%s: %v holds %s", tt.name, got, id)
+			}
+		}
+		for _, c := range e.Causes() {
+			if strings.Contains(c.Fits, "only together with ") != (tt.size == 2) {
+				t.Errorf("%s: %s fits: %q", tt.name, c.ID, c.Fits)
 			}
 		}
 		for _, s := range e.Sets {
