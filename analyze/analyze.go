@@ -173,7 +173,9 @@ func judgeCases(cases []ndr.Case, text []byte, in *Input, o Options) *Report {
 	all = append(all, j.itemless(cases, len(all) > 0)...)
 	all = settle(all)
 	j.explain(all)
-	return j.report(all, notes, in)
+	r := j.report(all, notes, in)
+	hide(r, text, cases)
+	return r
 }
 
 // itemless judges the cases that say nothing about any recipient. Beside real
