@@ -23,7 +23,7 @@ const maxScenario = 1<<20 + 1
 func (p *program) relayTestCommand() *cobra.Command {
 	var host, ca string
 	var connect []string
-	var update bool
+	var update, diagnose bool
 	cmd := &cobra.Command{
 		Use:   "test FILE...",
 		Short: "run scenario files: set-up, dialogues and truth",
@@ -37,7 +37,8 @@ A file has sections:
                         "scenario NAME"
   -- dialog 587 --      "> LINE" said, "< 250" expected, "tls ok", "rule U4",
                         "clock +60m", "closed", "silent", "again"
-  -- truth --           verdict, stage, party, causes and rule
+  -- truth --           the rule that decided; with --diagnose also verdict,
+                        stage, party and causes
 
 Exit code: 0 all held, 1 a line did not, 65 a file cannot be read.`,
 		Example: `  handoff relay test user-not-live.txt
@@ -49,7 +50,10 @@ Exit code: 0 all held, 1 a line did not, 65 a file cannot be read.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o := relay.RunOptions{Judge: judgeDialogue}
+			var o relay.RunOptions
+			if diagnose {
+				o.Judge = judgeDialogue
+			}
 			if host == "" && (len(connect) > 0 || ca != "") {
 				return usage("--connect and --ca need --host")
 			}
@@ -61,7 +65,6 @@ Exit code: 0 all held, 1 a line did not, 65 a file cannot be read.`,
 				if err != nil {
 					return err
 				}
-				o.Judge = nil
 				o.TLS = &tls.Config{ServerName: host}
 				if ca != "" {
 					if o.TLS.RootCAs, err = readCA(ca); err != nil {
@@ -84,6 +87,7 @@ Exit code: 0 all held, 1 a line did not, 65 a file cannot be read.`,
 	fs.StringVar(&host, "host", "", "run the dialogues against this `HOST`")
 	fs.StringArrayVar(&connect, "connect", nil, "`PORT=ADDRESS:PORT` dialled in place of that port of HOST; repeatable")
 	fs.StringVar(&ca, "ca", "", "`FILE` of authorities (PEM) to trust")
+	fs.BoolVar(&diagnose, "diagnose", false, "compare the truth with what 'handoff analyze' says of the first dialogue, too")
 	fs.BoolVar(&update, "update", false, "write the replies that came into the files")
 	return cmd
 }
@@ -133,7 +137,8 @@ func (p *program) runScenarios(ctx context.Context, names []string, o relay.RunO
 }
 
 // judgeDialogue is what the diagnosis says of a session that a scenario file
-// played: it reads the dialogue as people would paste it.
+// played: it reads the dialogue as people would paste it, and judges it as a
+// probe where the words alone show no failure.
 func judgeDialogue(s transcript.Session) relay.Judgement {
 	if s.Server == "" {
 		s.Server = relay.DefaultServerName
@@ -147,8 +152,31 @@ func judgeDialogue(s transcript.Session) relay.Judgement {
 			j.Causes = append(j.Causes, c.ID)
 		}
 	}
-	for i := range r.Findings {
-		j.Findings = append(j.Findings, r.Findings[i].ID)
+	findings := r.Findings
+	if r.Verdict.Status != analyze.Problem || s.Exchanges[0].Stage.Order() > transcript.StageConnect.Order() && j.Stage == string(transcript.StageNotAttempted) {
+		findings = judgeAsProbe(&s, &j)
+	}
+	for i := range findings {
+		j.Findings = append(j.Findings, findings[i].ID)
 	}
 	return j
+}
+
+// judgeAsProbe judges the session as one of our own. A scenario's client begins
+// with the greeting, so the connection that came before it is put in front.
+func judgeAsProbe(s *transcript.Session, j *relay.Judgement) []analyze.Finding {
+	own := *s
+	own.Exchanges = append([]transcript.Exchange{{Stage: transcript.StageConnect}}, s.Exchanges...)
+	p := analyze.Probe{Target: s.Server, Intent: analyze.IntentAuth, Sessions: []transcript.Session{own}, Planned: plannedBy(s)}
+	p.Planned.Credential = p.Planned.Credential || s.Port != relay.PortServer
+	if s.Port == relay.PortServer && !plannedBy(s).Credential {
+		p.Intent = analyze.IntentServer
+	}
+	r := analyze.JudgeProbe(p, analyze.Options{Facts: analyze.Facts{Intent: p.Intent}})
+	x := &r.Sessions[0]
+	j.Verdict, j.Stage, j.Party, j.Causes = string(x.Verdict), x.Stage, string(x.Party), nil
+	for _, c := range x.Causes {
+		j.Causes = append(j.Causes, c.ID)
+	}
+	return r.Findings
 }
