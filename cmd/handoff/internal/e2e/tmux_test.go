@@ -1,0 +1,226 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// terminal is a tmux server of the test's own with one window.
+type terminal struct {
+	t      *testing.T
+	socket string
+	env    []string
+}
+
+// newTerminal runs a shell command in a window of w columns and h rows.
+func newTerminal(t *testing.T, w, h int, state, command string) *terminal {
+	t.Helper()
+	x := &terminal{t: t, socket: fmt.Sprintf("handoff-e2e-%d-%d", os.Getpid(), time.Now().UnixNano())}
+	for _, kv := range os.Environ() { // a tmux around the test is not the one meant
+		if !strings.HasPrefix(kv, "TMUX") {
+			x.env = append(x.env, kv)
+		}
+	}
+	x.env = append(x.env, "LC_ALL=C.UTF-8", "HOME="+t.TempDir(), "XDG_STATE_HOME="+state, "SHELL=/bin/sh")
+	x.tmux("-f", "/dev/null", "new-session", "-d", "-x", fmt.Sprint(w), "-y", fmt.Sprint(h), command)
+	path := strings.TrimSpace(x.tmux("display-message", "-p", "#{socket_path}"))
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the screen at the end:\n%s", x.screen())
+		}
+		cmd := exec.Command("tmux", "-L", x.socket, "kill-server")
+		cmd.Env = x.env
+		_ = cmd.Run()
+		_ = os.Remove(path)
+	})
+	return x
+}
+
+func (x *terminal) try(args ...string) (string, error) {
+	cmd := exec.Command("tmux", append([]string{"-L", x.socket}, args...)...)
+	cmd.Env = x.env
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func (x *terminal) tmux(args ...string) string {
+	x.t.Helper()
+	out, err := x.try(args...)
+	if err != nil {
+		x.t.Fatalf("tmux %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+func (x *terminal) keys(names ...string) {
+	x.t.Helper()
+	x.tmux(append([]string{"send-keys"}, names...)...)
+}
+
+func (x *terminal) typed(text string) {
+	x.t.Helper()
+	x.tmux("send-keys", "-l", text)
+}
+
+// screen is what is seen, wrapped lines joined.
+func (x *terminal) screen() string {
+	out, _ := x.try("capture-pane", "-p", "-J")
+	return out
+}
+
+// wait waits until the screen shows all words, spaces and line ends aside.
+func (x *terminal) wait(words ...string) {
+	x.t.Helper()
+	var seen string
+	for range 200 {
+		seen = squeeze(x.screen())
+		missing := false
+		for _, w := range words {
+			missing = missing || !strings.Contains(seen, w)
+		}
+		if !missing {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	x.t.Fatalf("the screen never showed %q:\n%s", words, x.screen())
+}
+
+func squeeze(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// pasted is a bounce as a mail program shows it.
+const pasted = `Your message could not be delivered.
+
+<desk@partner.example>: host outbound-us1.ppe-hosted.com[192.0.2.25] said: 554
+    5.7.1 <desk@partner.example>: Relay access denied (in reply to RCPT TO
+    command)
+
+Reporting-MTA: dns; mail.customer.example
+
+Final-Recipient: rfc822; desk@partner.example
+Action: failed
+Status: 5.7.1
+Remote-MTA: dns; outbound-us1.ppe-hosted.com
+Diagnostic-Code: smtp; 554 5.7.1 <desk@partner.example>: Relay access denied
+`
+
+// The terminal program in a real terminal of three sizes: run the bundled
+// probe, copy and export it, read a paste, provoke a refusal, leave.
+func TestScreensInTmux(t *testing.T) {
+	for _, c := range []struct {
+		w, h  int
+		leave []string // keys that end the program from a result
+	}{
+		{80, 24, []string{"q", "q"}},
+		{120, 40, []string{"C-c"}},
+		{40, 12, []string{"q", "q"}},
+	} {
+		t.Run(fmt.Sprintf("%dx%d", c.w, c.h), func(t *testing.T) {
+			need(t, "tmux")
+			state := t.TempDir()
+			x := newTerminal(t, c.w, c.h, state, program+"; echo left with $?; exec sleep 120")
+			x.wait("[1 Probe]", "bundled relay")
+			x.keys("C-r")
+			x.wait("VERDICT ready")
+
+			x.keys("Y")
+			x.wait("copied the ticket")
+			if got := x.tmux("show-buffer"); !strings.Contains(got, "ready") || !strings.Contains(got, "587") {
+				t.Errorf("the tmux buffer holds no ticket:\n%s", got)
+			}
+			x.keys("e")
+			x.wait("the report is in")
+			for _, kind := range []string{"md", "json"} {
+				files, _ := filepath.Glob(filepath.Join(state, "handoff", "reports", "*."+kind))
+				if len(files) != 1 {
+					t.Errorf("%d exported %s files, want 1", len(files), kind)
+					continue
+				}
+				if text, err := os.ReadFile(files[0]); err != nil || !bytes.Contains(text, []byte("ready")) {
+					t.Errorf("the exported file holds no verdict (%v):\n%s", err, text)
+				}
+			}
+
+			x.keys("2")
+			x.wait("PASTE")
+			x.tmux("set-buffer", "-b", "bounce", pasted)
+			x.tmux("paste-buffer", "-p", "-b", "bounce")
+			x.wait(fmt.Sprintf("pasted %d lines", strings.Count(pasted, "\n")))
+			x.keys("C-r")
+			x.wait("VERDICT refused")
+
+			x.keys("3")
+			x.wait("REFERENCE RELAY")
+			x.keys("/")
+			x.typed("wrong-password")
+			x.wait("find:", "> [ ] wrong-password")
+			x.keys("Enter")
+			x.keys("Space")
+			x.wait("[x] wrong-password")
+			x.keys("p")
+			x.wait("VERDICT refused", "535")
+
+			x.keys(c.leave...)
+			x.wait("VERDICT refused: ", "written: ", "left with 1")
+		})
+	}
+}
+
+// A terminal that answers no question about itself must not hold the first
+// screen back.
+func TestFirstScreenWithoutAnswers(t *testing.T) {
+	need(t, "script")
+	log := filepath.Join(t.TempDir(), "screen")
+	cmd := exec.Command("script", "-q", "-f", "-c", "stty rows 24 cols 80; exec "+program, log)
+	cmd.Env = append(os.Environ(), "TERM=xterm-256color", "HOME="+t.TempDir(), "XDG_STATE_HOME="+t.TempDir())
+	keyboard, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	var seen []byte
+	for range 100 {
+		if seen, _ = os.ReadFile(log); bytes.Contains(seen, []byte("bundled relay")) {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if !bytes.Contains(seen, []byte("bundled relay")) {
+		t.Fatalf("no first screen: %q", seen)
+	}
+	if _, err := keyboard.Write([]byte{3}); err != nil { // ctrl+c
+		t.Fatal(err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Fatal("ctrl+c does not end the program")
+	}
+}
+
+// What asks for no screen asks the terminal nothing, and NO_COLOR is kept.
+func TestNoQueriesWithoutScreen(t *testing.T) {
+	need(t, "script")
+	for _, args := range []string{"--version", "--help", "explain wrong-port", "probe --bundled"} {
+		t.Run(args, func(t *testing.T) {
+			r := run(t, "", "script", "-q", "-e", "-c", "TERM=xterm-256color exec "+program+" "+args, "/dev/null")
+			if r.code != 0 || squeeze(r.stdout) == "" {
+				t.Errorf("handoff %s in a terminal: %s", args, r)
+			}
+			if strings.Contains(r.stdout, "\x1b") {
+				t.Errorf("handoff %s writes an escape sequence: %q", args, r.stdout)
+			}
+		})
+	}
+}
