@@ -114,8 +114,10 @@ type TLS struct {
 	Verified  Fact
 	// Problem is empty or says what is wrong with the chain, as the id of the
 	// cause: certificate-expired, certificate-not-yet-valid,
-	// certificate-name-mismatch, certificate-unknown-issuer, or "protocol-version",
-	// "not-tls", "alert", "interrupted" for the handshake itself.
+	// certificate-name-mismatch, certificate-unknown-issuer, certificate-weak-key
+	// (RSA under 2,048 bits), or "protocol-version", "not-tls", "implicit-tls" (the
+	// peer speaks TLS from the first byte on a STARTTLS port), "alert",
+	// "interrupted" for the handshake itself.
 	Problem string
 	Detail  string // one sentence of ours made from the certificate's fields
 	Alert   string // name of the TLS alert the peer sent, "protocol_version"

@@ -295,7 +295,11 @@ func (t *textWriter) causes(causes []analyze.Cause, mark string) {
 	if len(causes) > 1 {
 		t.printf("%s%d causes fit, most likely first:\n", mark, len(causes))
 	}
-	for _, c := range causes {
+	whole := causes
+	if !t.o.Verbose {
+		whole = causes[:min(len(causes), maxWhole)]
+	}
+	for _, c := range whole {
 		t.printf("%scause %s (%s): %s\n", mark, t.p.strong.Sprint(show(c.ID)), orUnstated(string(c.Who), "unknown"), show(c.Fits))
 		if c.Fix != "" {
 			t.printf("%s  fix: %s\n", indent(mark), show(c.Fix))
@@ -304,7 +308,18 @@ func (t *textWriter) causes(causes []analyze.Cause, mark string) {
 			t.printf("%s  source: %s; handoff explain %s\n", indent(mark), show(c.Source), show(c.ID))
 		}
 	}
+	if rest := causes[len(whole):]; len(rest) > 0 {
+		ids := make([]string, len(rest))
+		for i, c := range rest {
+			ids[i] = c.ID
+		}
+		t.printf("%sand %d less common ones (-v shows them whole): %s\n", mark, len(rest), showList(ids))
+	}
 }
+
+// maxWhole is how many causes are printed with fix and source; one reply can
+// stand for seventeen rules, and nobody reads that at a glance.
+const maxWhole = 5
 
 func (t *textWriter) nextTest(n analyze.NextTest) {
 	t.printf("next test %s: %s", t.p.strong.Sprint(show(n.ID)), show(n.Do))
