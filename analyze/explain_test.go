@@ -570,6 +570,39 @@ func TestExplainIsSafeAndSteady(t *testing.T) {
 	}
 }
 
+// FuzzExplain asks odd questions: no crash, every explanation has a cause with
+// all its words, and the next tests are of the catalogue.
+func FuzzExplain(f *testing.F) {
+	f.Add("refused", "envelope", rad, "", 25, "alice@customer.example", "m365-classic", uint32(0))
+	f.Add("never-reached", "not-attempted", "", "dns", 0, "<>", "probe", uint32(0x5a5a))
+	f.Add("ready", "envelope", "", "", 587, "", "probe", uint32(1))
+	f.Add("accepted-then-bounced", "accepted", "550 5.7.1 SPF", "timeout", 25, "", "", uint32(0xffff))
+	f.Fuzz(func(t *testing.T, verdict, stage, text, fault string, port int, sender, via string, bits uint32) {
+		fact := func(n int) transcript.Fact { return transcript.Fact(bits >> (2 * n) & 3 % 3) }
+		o := Observation{
+			Verdict: Verdict(verdict), Stage: transcript.Stage(stage), Port: port, Fault: transcript.Fault(fault), Sender: sender, Via: via,
+			Inbound: fact(0), Secure: fact(1), Offered: fact(2), StartTLS: fact(3), AuthTried: fact(4), LoggedIn: fact(5), Implicit: fact(6), Masked: bits&(1<<14) != 0,
+			Words: strings.ToLower(text), Host: sender,
+		}
+		o.Reply, _ = transcript.ParseReply(text)
+		obs := []Observation{o}
+		if bits&(1<<15) != 0 {
+			obs = append(obs, loggedIn(rad))
+		}
+		e := Explain(obs, Facts{Forwarded: fact(8), Listed: fact(9), Registered: fact(10), OurDomains: []string{"customer.example"}})
+		for _, c := range e.Causes() {
+			if c.ID == "" || c.Fits == "" || c.Fix == "" || c.Who == "" || c.Source == "" {
+				t.Errorf("a cause lacks something: %+v", c)
+			}
+		}
+		for _, n := range NextTests(e, obs, Facts{}) {
+			if _, err := find(n.ID); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
 // Benchmarks. A new question is one that was not asked before; a known one comes
 // from memory, as in a bulk run.
 func BenchmarkExplainNewQuestion(b *testing.B) {

@@ -86,7 +86,7 @@ func (a *Account) SetDomain(name string, sw Switch, on bool, now time.Time) erro
 	return nil
 }
 
-// RemoveDomain takes a domain out of the account.
+// RemoveDomain takes a domain out of the account, at once (assumed).
 func (a *Account) RemoveDomain(name string) error {
 	n := len(a.Domains)
 	a.Domains = slices.DeleteFunc(a.Domains, func(d Domain) bool { return sameDomain(d.Name, name) })
@@ -133,8 +133,8 @@ func (a *Account) appendUser(address string, kind Kind, aliases []string, now ti
 	return nil
 }
 
-// RemoveUser deletes a user. The address stays out, with SMTP Discovery too,
-// until it is made again.
+// RemoveUser deletes a user, at once (assumed). The address stays out, with SMTP
+// Discovery too, until it is made again.
 func (a *Account) RemoveUser(address string, now time.Time) error {
 	u := a.user(address)
 	if u == nil || !u.Deleted.IsZero() {
@@ -190,7 +190,8 @@ func (a *Account) AddSendingServer(what string, now time.Time) error {
 	return nil
 }
 
-// RemoveSendingServer takes an address range or provider off the list.
+// RemoveSendingServer takes an address range or provider off the list, at once
+// (assumed).
 func (a *Account) RemoveSendingServer(what string) error {
 	srv, err := parseServer(what)
 	if err != nil {
