@@ -28,8 +28,19 @@ func judgeProbe(j *job, res *probe.Result, names []analyze.Finding, now time.Tim
 	if j.names != nil {
 		r.DNS = j.names.dns()
 	}
-	r.Findings = slices.Concat(passwordFindings(j.odd), names)
+	r.Findings = slices.Concat(passwordFindings(j.odd), names, tlsFindings(res))
 	return analyze.JudgeProbe(r, o)
+}
+
+// tlsFindings tell of old versions of TLS that a scan found accepted.
+func tlsFindings(res *probe.Result) []analyze.Finding {
+	for _, v := range res.TLSVersions {
+		if v.Accepted == transcript.Yes && (v.Version == "TLS 1.0" || v.Version == "TLS 1.1") {
+			f, _ := analyze.FindingOf("tls-old", nil)
+			return []analyze.Finding{f}
+		}
+	}
+	return nil
 }
 
 // transcriptText is the dialogue of one session in the marks of swaks, secrets

@@ -127,6 +127,7 @@ func (p *program) runProbe(ctx context.Context, j *job, transcriptFile, command 
 			return err
 		}
 	}
+	p.tellBeside(res)
 	if err := out.write(rep, sessionLines(res.Sessions)); err != nil {
 		return err
 	}
@@ -137,6 +138,33 @@ func (p *program) runProbe(ctx context.Context, j *job, transcriptFile, command 
 		return interrupted()
 	}
 	return result(out.code)
+}
+
+// tellBeside says what a run learned beside its report.
+func (p *program) tellBeside(res *probe.Result) {
+	if res.MessageID != "" {
+		p.say("the test message has the Message-ID %s: look for it in the recipient's mailbox and in the relay's log", res.MessageID)
+	}
+	for _, v := range res.TLSVersions {
+		word := map[transcript.Fact]string{transcript.Yes: "accepted", transcript.No: "refused"}[v.Accepted]
+		if word == "" {
+			word = "not known"
+		}
+		if v.Alert != "" {
+			word += " (" + v.Alert + ")"
+		}
+		p.say("port %d at %s: %s %s", v.Port, v.Address, v.Version, word)
+	}
+	if n := len(res.Retried); n > 0 {
+		p.say("%d sessions were put off and repeated; the report tells of the last", n)
+	}
+	if n := len(res.NotTried); n > 0 && p.flags.verbose {
+		all := make([]string, n)
+		for i, a := range res.NotTried {
+			all[i] = a.String()
+		}
+		p.say("not tried: %s; --all-addresses probes each", strings.Join(all, ", "))
+	}
 }
 
 // runJob probes and judges.
