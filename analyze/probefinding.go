@@ -41,21 +41,30 @@ type probeFindings struct {
 	out []Finding
 }
 
-// add puts a finding in; the same id about another port joins its evidence.
+// add puts a finding in, as its page has it; the same id about another port
+// joins its evidence.
 func (f *probeFindings) add(id string, evidence []Evidence) *Finding {
+	return f.addAs(id, "", false, evidence)
+}
+
+// addAs is add for a finding that is worth less here than its page says, or that
+// is expected. It never joins one that is worth more.
+func (f *probeFindings) addAs(id string, severity Severity, expected bool, evidence []Evidence) *Finding {
+	x := finding(id, evidence)
+	if severity != "" {
+		x.Severity = severity
+	}
+	x.Expected = x.Expected || expected
 	for i := range f.out {
-		if f.out[i].ID == id {
-			f.out[i].Evidence = append(f.out[i].Evidence, evidence...)
-			return &f.out[i]
+		if o := &f.out[i]; o.ID == id && o.Severity == x.Severity && o.Expected == x.Expected {
+			o.Evidence = append(o.Evidence, evidence...)
+			return o
 		}
 	}
 	if len(f.out) == maxFindings {
 		return &Finding{}
 	}
-	if evidence == nil {
-		evidence = []Evidence{}
-	}
-	f.out = append(f.out, finding(id, evidence))
+	f.out = append(f.out, x)
 	return &f.out[len(f.out)-1]
 }
 
@@ -73,9 +82,10 @@ func (f *probeFindings) session(g *sessionJudgement) {
 		}
 	}
 	if g.verdict == Refused && g.kind == transcript.KindRelayDenied && g.failure >= 0 {
-		x := f.add(findingRelayDenied, j.reply(s, g.failure))
-		if g.expected {
-			x.Severity, x.Expected = Info, true
+		if !g.expected {
+			f.add(findingRelayDenied, j.reply(s, g.failure))
+		} else {
+			x := f.addAs(findingRelayDenied, Info, true, j.reply(s, g.failure))
 			x.Title = "the relay refuses to relay on port " + itoa(s.Port)
 			if s.Port == 25 {
 				x.Why = "SMTP AUTH is served on port 587 only; port 25 accepts registered sending servers"
@@ -113,9 +123,10 @@ func (f *probeFindings) session(g *sessionJudgement) {
 		f.add(findingInspection, j.around(g))
 	}
 	if s.Before != nil && !s.Implicit && offers(s.Before, "STARTTLS") == transcript.No && g.why != findingNoStartTLS && g.why != findingInspection {
-		x := f.add(findingNoStartTLS, j.ehlo(s, false))
-		if !submission(s.Port) {
-			x.Severity = Warning
+		if submission(s.Port) {
+			f.add(findingNoStartTLS, j.ehlo(s, false))
+		} else {
+			f.addAs(findingNoStartTLS, Warning, false, j.ehlo(s, false))
 		}
 	}
 	if submission(s.Port) && !s.Implicit && offers(s.Before, "AUTH") == transcript.Yes {

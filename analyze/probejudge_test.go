@@ -212,6 +212,7 @@ func sameReadBack(t *testing.T, r *Report) {
 func TestProbeHeadlines(t *testing.T) {
 	refused25 := with(tlsOn, "+envelope MAIL FROM:<a@firma.example> => 250 2.1.0 Ok", "+envelope RCPT TO:<desk@partner.example> => 554 5.7.1 <desk@partner.example>: Relay access denied", bye)
 	ready587 := with(sender, "+envelope RCPT TO:<desk@partner.example> => 250 2.1.5 Ok", bye)
+	denied587 := with(sender, "+envelope RCPT TO:<desk@partner.example> => 554 5.7.1 <desk@partner.example>: Relay access denied", bye)
 	took25 := with(tlsOn, "+envelope MAIL FROM:<a@firma.example> => 250 2.1.0 Ok", "+envelope RCPT TO:<desk@partner.example> => 250 2.1.5 Ok", bye)
 	tests := []struct {
 		name     string
@@ -260,6 +261,11 @@ func TestProbeHeadlines(t *testing.T) {
 			"port-25-closed info expected, auth-accepted info",
 		},
 		{
+			"denied on both: one is expected, the other is not", IntentAuth, refused25, denied587, full, Refused, Problem,
+			"the relay refused the mail on 587 (554 5.7.1): use 587 with AUTH, or register the sender",
+			"relay-access-denied info expected, relay-access-denied error, auth-accepted info",
+		},
+		{
 			"only 25 was probed", IntentAuth, refused25, nil, full, Refused, Problem,
 			"25 refuses to relay, as documented: the port that the intent needs was not probed",
 			"relay-access-denied info expected",
@@ -293,6 +299,35 @@ func TestProbeHeadlines(t *testing.T) {
 			checkQuotes(t, p, r)
 			sameReadBack(t, r)
 		})
+	}
+}
+
+// TestAddresses: a port is judged by the address that answers, and what another
+// one did is told.
+func TestAddresses(t *testing.T) {
+	ready := recorded(t, 587, with(sender, "+envelope RCPT TO:<desk@partner.example> => 250 2.1.5 Ok", bye)...)
+	dead := recorded(t, 587, "resolve ", "connect !timeout")
+	dead.Address = "2001:db8::10"
+	for _, order := range [][]transcript.Session{{ready, dead}, {dead, ready}} {
+		p := Probe{Target: smartHost, Planned: full, Sessions: order}
+		r := JudgeProbe(p, Options{})
+		if r.Verdict.Code != Ready || r.Sessions[0].Verdict == r.Sessions[1].Verdict {
+			t.Errorf("headline %s, sessions %s and %s", r.Verdict.Code, r.Sessions[0].Verdict, r.Sessions[1].Verdict)
+		}
+		found := ""
+		for _, f := range r.Findings {
+			if f.ID == "addresses-differ" {
+				found = f.Why
+			}
+		}
+		if !strings.Contains(found, "192.0.2.10 is ready, 2001:db8::10 is unreachable at connect") {
+			t.Errorf("the other address: %q", found)
+		}
+		sameReadBack(t, r)
+	}
+	r := JudgeProbe(Probe{Target: smartHost, Planned: full, Sessions: []transcript.Session{dead, dead}}, Options{})
+	if r.Verdict.Code != Unreachable {
+		t.Errorf("nothing answers: %s", r.Verdict.Code)
 	}
 }
 
