@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ type TestProbe struct {
 	Auth        bool   // with the credential
 	Sender      string // another envelope sender: "known-good" or "other-domain"; empty: as before
 	OtherRegion bool   // the host of the other region, with the same credential
-	RightName   bool   // the published name in place of the configured one
+	RightName   bool   // look the published name up in place of the configured one, no more
 	Elsewhere   bool   // from another network
 	After       time.Duration
 }
@@ -294,8 +295,11 @@ const (
 	otherDomainSender = "bob@second.example"
 )
 
-// roadLayers are the faults of the customer's own network: from elsewhere they
-// are gone.
+// elsewhere is an address that nobody listed.
+var elsewhere = netip.MustParseAddr("203.0.113.200")
+
+// roadFault reports whether a fault is of the customer's own network: from
+// elsewhere it is gone.
 func roadFault(f policy.Fault) bool {
 	for _, k := range policy.FaultKinds() {
 		if k.Name == f.Name {
@@ -331,6 +335,7 @@ func (p *TestProbe) change(w *policy.World) *policy.World {
 	}
 	if p.Elsewhere {
 		w.Account.Faults = slices.DeleteFunc(w.Account.Faults, roadFault)
+		c.Address = elsewhere
 	}
 	if p.After > 0 {
 		w.Account.Settle(worldTime.Add(p.After), worldTime)

@@ -119,7 +119,11 @@ func (d *Diagnosis) show(t *catalogueTest, s *scene) []string {
 		}
 		return t.look(s.world, es)
 	}
-	return []string{outcomeOf(s.tried(t))}
+	es := s.tried(t)
+	if t.probe.RightName {
+		return yes(es[0].stage == transcript.StageResolve, "it is not found", "it is found")
+	}
+	return []string{outcomeOf(es)}
 }
 
 // tried simulates a try in a scene and keeps it.
