@@ -99,6 +99,9 @@ func probeScenario(t *testing.T, s relay.Scenario) *analyze.Report {
 	}
 	if s.Deliver {
 		plan.StopAfter = "data"
+		if plan.Size == 0 {
+			plan.Size = 1 // a client that declares less than it sends
+		}
 		plan.Message = []byte("Subject: x\r\n\r\nA message of a scenario, long enough to be over a small limit.\r\n")
 	}
 	intent := analyze.IntentAuth
