@@ -170,13 +170,18 @@ func judgeCases(cases []ndr.Case, text []byte, in *Input, o Options) *Report {
 			all = append(all, j.judgeItem(c, &items[k]))
 		}
 	}
-	all = append(all, j.itemless(cases, len(all) > 0)...)
+	if text == nil || !blank(text) {
+		all = append(all, j.itemless(cases, len(all) > 0)...)
+	}
 	all = settle(all)
 	j.explain(all)
 	r := j.report(all, notes, in)
 	hide(r, text, cases)
 	return r
 }
+
+// blank reports whether there is nothing to read.
+func blank(text []byte) bool { return len(bytes.TrimSpace(text)) == 0 }
 
 // itemless judges the cases that say nothing about any recipient. Beside real
 // reports only mails of a known other nature count: prose around a bounce is

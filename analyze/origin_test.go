@@ -96,3 +96,12 @@ func TestExitCodes(t *testing.T) {
 		}
 	}
 }
+
+func TestNothingToRead(t *testing.T) {
+	for _, text := range []string{"", " \r\n\t\n"} {
+		r := Analyze([]byte(text), Options{})
+		if r.Verdict.Code != InsufficientEvidence || len(r.Outcomes) != 0 || !strings.HasPrefix(r.Verdict.Headline, "nothing to read") || len(r.NextTests) != 1 || ExitCode(r) != 3 {
+			t.Errorf("%q: %+v", text, r.Verdict)
+		}
+	}
+}

@@ -38,7 +38,7 @@ func judgeMessage(m *mailbox.Message, o analyze.Options, withLines bool) *analyz
 	o.Origin = analyze.Origin{
 		Message: m.Number, Line: m.Line, Size: m.Size, Cut: m.Cut, CutLines: m.CutLines, Problem: m.Problem, Advice: m.Advice,
 	}
-	if m.Cut > 0 {
+	if m.Sum != [len(m.Sum)]byte{} {
 		o.Origin.SHA256 = hex.EncodeToString(m.Sum[:])
 	}
 	a := &analyzed{source: m.Source, bytes: m.Size}
