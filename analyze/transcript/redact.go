@@ -62,12 +62,63 @@ func (r Redactor) Redact(text []byte) ([]byte, []Masked) {
 		return r.redactWide(text, v)
 	}
 	s := string(text)
-	hits := r.find(s)
+	hits, out, masked := r.settle(s)
 	if len(hits) == 0 {
 		return text, nil
 	}
-	out, masked := replace(s, hits)
 	return []byte(out), masked
+}
+
+// settle finds what has to go until nothing in the redacted text has to: a mask
+// can make what stands beside it look like more. Two rounds are the rule.
+func (r Redactor) settle(text string) (hits []hit, out string, masked []Masked) {
+	hits = r.find(text)
+	for range maxRounds {
+		if len(hits) == 0 {
+			break
+		}
+		out, masked = replace(text, hits)
+		more := r.find(out)
+		if len(more) == 0 {
+			break
+		}
+		hits = merge(text, append(hits, inSource(more, hits, masked)...))
+	}
+	return hits, out, masked
+}
+
+const maxRounds = 8
+
+// inSource takes hits of a redacted text back to the text it was made from;
+// what touches a mask takes the whole place of the mask.
+func inSource(more, hits []hit, masked []Masked) []hit {
+	n, shift := 0, 0 // the next mask; what to add to a place in front of it
+	grow := func(i int) int {
+		if hits[i].fill != nil {
+			return len(hits[i].fill(masked[i].Token))
+		}
+		return len(masked[i].Token)
+	}
+	var out []hit
+	for _, h := range more {
+		for n < len(hits) && hits[n].start-shift+grow(n) <= h.start {
+			shift += hits[n].end - hits[n].start - grow(n)
+			n++
+		}
+		start, end := h.start+shift, h.end+shift
+		if n < len(hits) && hits[n].start < start {
+			start = hits[n].start
+		}
+		k, s := n, shift
+		for k < len(hits) && hits[k].start-s < h.end {
+			s += hits[k].end - hits[k].start - grow(k)
+			end = max(h.end+s, hits[k].end)
+			k++
+		}
+		h.start, h.end, h.value, h.fill = start, end, "", nil
+		out = append(out, h)
+	}
+	return out
 }
 
 // hit is a place of the text that has to go.
@@ -171,12 +222,14 @@ func (r Redactor) known(text string, views []*view, blocks []base64Block, hits [
 	}
 	look(r.Secrets)
 	var learned Secrets
+	budget := maxLearned
 	learn := func(list []hit) {
 		for _, h := range list {
 			for _, s := range h.learn {
-				if len(learned.values) < maxLearned {
-					learned.addForms(learned.register(h.value), s)
+				if budget -= len(s); budget < 0 {
+					return
 				}
+				learned.addForms(learned.register(h.value), s)
 			}
 		}
 	}
@@ -185,11 +238,35 @@ func (r Redactor) known(text string, views []*view, blocks []base64Block, hits [
 		learn(list)
 	}
 	look(&learned)
+	// The SASL message and the password in it are one secret: one token.
+	known := map[string]string{}
+	same := func(list []hit) {
+		for i := range list {
+			v := list[i].value
+			if list[i].kind != "secret" || len(v) > maxValue/4 {
+				continue
+			}
+			first, ok := known[v]
+			if !ok {
+				first = v
+				if f := learned.find(nil, v); len(f) > 0 {
+					first = learned.values[f[0].secret]
+				}
+				known[v] = first
+			}
+			list[i].value = first
+		}
+	}
+	same(hits)
+	for _, list := range inside {
+		same(list)
+	}
 	return out
 }
 
-// maxLearned bounds how many secrets of one text are looked for elsewhere.
-const maxLearned = 64
+// maxLearned bounds, in bytes, the secrets of one text that are looked for
+// elsewhere in it. The first ones count: a paste holds few.
+const maxLearned = 8 << 10
 
 // merge sorts hits, joins those that overlap and cuts them at line ends.
 func merge(text string, hits []hit) []hit {

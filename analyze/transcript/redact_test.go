@@ -169,7 +169,7 @@ var wrappers = []struct {
 		return "Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\n" + b.String()
 	}},
 	{"base64", func(s string) string {
-		e := b64("A log as it came from a customer, with some lines above it.\n" + s + "\nand a line below\n")
+		e := b64("A log as it came from somebody, with some lines above it.\n" + s + "\nand a line below\n")
 		var b strings.Builder
 		b.WriteString("Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n")
 		for len(e) > 76 {

@@ -95,23 +95,26 @@ func (f *finder) authorization(i int) {
 	for i < len(text) && strings.IndexByte("\"'\\ \t:=>]", text[i]) >= 0 {
 		i++
 	}
-	end := i
-	limit := lineEnd(text, i)
-	for end < limit && text[end] != '"' && text[end] != '\'' && text[end] != '<' && !strings.HasPrefix(text[end:limit], `\r`) && !strings.HasPrefix(text[end:limit], `\n`) && text[end] != '\\' {
-		end++
-	}
 	start := i
 	known := false
 	for _, s := range [...]string{"basic", "bearer", "digest", "ntlm", "negotiate", "token", "apikey", "hmac", "aws4-hmac-sha256"} {
-		if hasFoldPrefix(text[start:end], s) && start+len(s) < end && text[start+len(s)] == ' ' {
-			start = skipBlanks(text, start+len(s))
+		if hasFoldPrefix(text[i:], s) && i+len(s) < len(text) && text[i+len(s)] == ' ' {
+			start = skipBlanks(text, i+len(s))
 			known = true
 			break
 		}
 	}
+	end := start
+	limit := f.near(i)
+	for end < limit && strings.IndexByte("\"'<\\", text[end]) < 0 {
+		if !known && text[end] == ' ' && strings.TrimSpace(text[end:min(limit, end+8)]) != "" {
+			return // a sentence about authorization
+		}
+		end++
+	}
 	value := strings.TrimRight(text[start:end], " \t,;")
-	if !known && (strings.IndexByte(value, ' ') >= 0 || !looksRandom(value)) {
-		return // a sentence about authorization
+	if !known && !looksRandom(value) {
+		return
 	}
 	if value == "" || isPlaceholder(value) {
 		return
@@ -128,7 +131,7 @@ func (f *finder) authorization(i int) {
 // authinfo is a line of Sendmail's: AuthInfo:host "U:user" "I:user" "P:secret".
 func (f *finder) authinfo(i int) {
 	text := f.text
-	limit := lineEnd(text, i)
+	limit := f.near(i)
 	for _, p := range [...]string{`"P:`, `"P=`} {
 		if n := strings.Index(text[i:limit], p); n >= 0 {
 			start := i + n + len(p)
@@ -377,9 +380,6 @@ func (f *finder) spokenLine(st *talkState, l spokenLine, from, to int) {
 	case Server:
 		st.step(Server, s)
 		st.since, st.gap = 0, false
-		if code := replyCode(s); code == 334 {
-			st.state = authPrompts
-		}
 	case Client:
 		f.clientLine(st, l, s)
 		if s == "" {
@@ -387,21 +387,17 @@ func (f *finder) spokenLine(st *talkState, l spokenLine, from, to int) {
 		}
 		st.since++
 	default:
+		if rest, ok := strings.CutPrefix(s, "retcode ("); ok { // smtplib says each reply twice
+			if !strings.HasPrefix(rest, "334") {
+				st.authDialogue = authDialogue{}
+			}
+			return
+		}
 		f.literals(st, from, to)
 	}
 	if st.state != authIdle && !l.marked && st.since > 12 {
 		st.authDialogue = authDialogue{}
 	}
-}
-
-// replyCode is the code of a line that is a reply, or of smtplib's "retcode
-// (334)"; 0 for others.
-func replyCode(s string) int {
-	code, _, ok := cutCode(s)
-	if ok {
-		return code
-	}
-	return 0
 }
 
 func allBlob(s string) bool {
@@ -416,10 +412,6 @@ func allBlob(s string) bool {
 // clientLine is a line that the client said, or that nobody is named for.
 func (f *finder) clientLine(st *talkState, l spokenLine, s string) {
 	if l.marked {
-		if strings.HasPrefix(s, "retcode (334)") {
-			st.state = authPrompts
-			return
-		}
 		start, end := st.step(Client, s)
 		f.hideSaid(st, l, start, end)
 		return

@@ -3,7 +3,7 @@ package transcript
 import "strings"
 
 // finder looks for secrets in one text by its grammar. It walks over the text
-// once and looks closer only where two letters announce something: a key such
+// once and looks closer only where three letters announce something: a key such
 // as "password", an AUTH command, a URL with a user, a header with a
 // credential, a run of base64.
 type finder struct {
@@ -20,7 +20,7 @@ func (f *finder) hide(start, end int, learn ...string) {
 	f.hits = append(f.hits, hit{start: start, end: end, kind: "secret", value: f.text[start:end], learn: learn})
 }
 
-// Announcements, by their first two letters.
+// Announcements, by their first three letters.
 const (
 	mayKey     = 1 << iota // password, pwd, secret, token, …
 	mayAuth                // AUTH, Authorization
@@ -32,23 +32,37 @@ const (
 	mayKeyFile             // -----BEGIN … PRIVATE KEY
 )
 
-// announced maps two letters, in any case, to what they may begin. It is made
-// once and never changed.
-var announced = func() (t [1024]uint8) {
+// announced maps three letters, in any case, to what they may begin; "?" is any
+// letter. It is made once and never changed.
+var announced = func() (t [1 << 15]uint8) {
 	for _, a := range [...]struct {
-		pairs string
-		may   uint8
+		letters string
+		may     uint8
 	}{
-		{"pa pw ke se co wa lo se to ap cl ac", mayKey},
-		{"au", mayAuth | mayKey}, {"be", mayBearer}, {"lo ne pl co", mayCall}, {"33", mayPrompt},
-		{":/", mayURL}, {"-u -a -x -p --", mayFlag}, {"--", mayKeyFile},
+		{"pas pw? ken sec con wac sen l\u00f6 api acc tok coo", mayKey},
+		{"aut", mayAuth | mayKey},
+		{"bea", mayBearer},
+		{"log net pla new con pas", mayCall},
+		{"334", mayPrompt},
+		{"://", mayURL},
+		{"-u? -ap -xp -pw -pa --u --p --l --o", mayFlag},
+		{"---", mayKeyFile},
 	} {
-		for _, p := range strings.Fields(a.pairs) {
-			t[bucket(p[0], p[1])] |= a.may
+		for _, p := range strings.Fields(a.letters) {
+			i := triple(p[0], p[1], p[2])
+			if p[2] != '?' {
+				t[i] |= a.may
+				continue
+			}
+			for j := range 32 {
+				t[i&^31|j] |= a.may
+			}
 		}
 	}
 	return t
 }()
+
+func triple(a, b, c byte) int { return int(a&31)<<10 | int(b&31)<<5 | int(c&31) }
 
 // isBlob marks the letters of base64.
 var isBlob = func() (t [256]bool) {
@@ -75,15 +89,29 @@ func (f *finder) run() {
 			}
 			blob = i + 1
 			if c == '@' || c == ']' {
+				hidden := len(f.hits)
 				f.pair(i)
+				if len(f.hits) > hidden {
+					i = f.hits[hidden].end - 1
+					blob = i + 1
+					continue
+				}
 			}
 		}
-		if i+1 >= len(text) {
-			break
+		if i+2 >= len(text) {
+			continue
 		}
-		if may := announced[bucket(c, text[i+1])]; may != 0 {
-			i = max(i, f.look(i, may))
-			blob = min(blob, i)
+		if may := announced[triple(c, text[i+1], text[i+2])]; may != 0 {
+			hidden := len(f.hits)
+			next := f.look(i, may)
+			if len(f.hits) > hidden {
+				// What is hidden needs no second look.
+				next = max(next, f.hits[len(f.hits)-1].end-1)
+			}
+			if next > i {
+				i = next
+				blob = i + 1
+			}
 		}
 	}
 	if len(text)-blob >= minBlob {
@@ -94,7 +122,7 @@ func (f *finder) run() {
 	}
 }
 
-// look tries what two letters at i announce. It returns where to go on.
+// look tries what three letters at i announce. It returns where to go on.
 func (f *finder) look(i int, may uint8) int {
 	text := f.text
 	if may&mayAuth != 0 && hasFoldPrefix(text[i:], "auth") {
@@ -124,6 +152,15 @@ func (f *finder) look(i int, may uint8) int {
 	return i
 }
 
+// maxValue bounds the values that are looked for, in bytes, and with it the work
+// for each key.
+const maxValue = 4096
+
+// near is the end of the line of i, or a place maxValue bytes further.
+func (f *finder) near(i int) int {
+	return lineEnd(f.text[:min(len(f.text), i+maxValue)], i)
+}
+
 func isAlnum(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || isDigit(c)
 }
@@ -149,8 +186,9 @@ func (f *finder) blob(start, end int) {
 		f.webToken(start, end)
 		return
 	}
-	// Without a NUL, a blank or a \x01 there is no secret in it; most runs end
-	// here.
+	if !mayHoldSASL(text[start:end]) {
+		return // most runs end here: words, identifiers, signatures
+	}
 	raw, ok := decodeBase64(text[start:end])
 	if !ok || len(raw) < 4 {
 		return
@@ -158,6 +196,26 @@ func (f *finder) blob(start, end int) {
 	if p := saslPassword(string(raw)); p != "" {
 		f.hide(start, end, text[start:end], p)
 	}
+}
+
+// mayHoldSASL looks for the signs of a SASL message without decoding: a NUL
+// byte (PLAIN), the beginning of XOAUTH2 or OAUTHBEARER, the length of a digest.
+func mayHoldSASL(s string) bool {
+	if strings.HasPrefix(s, "dXNlcj0") || strings.HasPrefix(s, "bixhPX") || strings.HasPrefix(s, "biwsA") {
+		return true
+	}
+	if len(s) >= 48 && len(s) <= 256 && len(s)%4 == 0 {
+		return true
+	}
+	for i := 0; i+3 < len(s); i += 4 {
+		// A byte is zero when its eight bits of the four letters' 24 are.
+		if s[i] == 'A' && s[i+1] >= 'A' && s[i+1] <= 'P' ||
+			(s[i+1] == 'A' || s[i+1] == 'Q' || s[i+1] == 'g' || s[i+1] == 'w') && s[i+2] >= 'A' && s[i+2] <= 'D' ||
+			s[i+3] == 'A' && strings.IndexByte("AEIMQUYcgkosw048", s[i+2]) >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func leadingEquals(s string) int { return len(s) - len(strings.TrimLeft(s, "=")) }
@@ -240,6 +298,10 @@ func (f *finder) pair(i int) {
 	text := f.text
 	var start int
 	if text[i] == ']' {
+		open := strings.LastIndexByte(text[max(0, i-256):i], '[')
+		if open < 0 || !looksLikeHost(text[max(0, i-256)+open+1:i]) {
+			return
+		}
 		start = i + 1
 		if start < len(text) && text[start] == ':' {
 			for start++; start < len(text) && isDigit(text[start]); start++ {
@@ -305,7 +367,7 @@ func allDigits(s string) bool {
 // ends.
 func (f *finder) keyFile(i int) int {
 	text := f.text
-	head := text[i:lineEnd(text, i)]
+	head := text[i:f.near(i)]
 	n := strings.Index(head[11:], "-----")
 	if n < 0 || n > 64 || !strings.Contains(head[:11+n], "PRIVATE KEY") {
 		return i

@@ -257,13 +257,13 @@ func (f *finder) word(i int, query bool) (start, end int, quoted bool) {
 	}
 	if text[i] == '\\' && i+1 < len(text) && text[i+1] == '"' {
 		start = i + 2
-		if n := strings.Index(text[start:lineEnd(text, start)], `\"`); n >= 0 {
+		if n := strings.Index(text[start:f.near(start)], `\"`); n >= 0 {
 			return start, start + n, true
 		}
 	}
 	if q := text[i]; q == '"' || q == '\'' || q == '`' {
 		start = i + 1
-		limit := lineEnd(text, start)
+		limit := f.near(start)
 		for end = start; end < limit; end++ {
 			if text[end] == '\\' {
 				end++
@@ -276,7 +276,7 @@ func (f *finder) word(i int, query bool) (start, end int, quoted bool) {
 		return start, min(end, limit), true // the closing quote was cut off
 	}
 	start, end = i, i
-	for end < len(text) && text[end] > ' ' {
+	for end < len(text) && text[end] > ' ' && end-start < maxValue {
 		c := text[end]
 		if query && (c == '&' || c == '#') {
 			break
@@ -352,7 +352,7 @@ func (f *finder) labelled(k keyPlace, i int, quotedKey bool) {
 	// A label at the start of its line owns the rest of the line, if that is a
 	// passphrase and not a sentence.
 	if f.startsLine(k.start) {
-		line := strings.TrimRight(text[j:lineEnd(text, j)], " \t,")
+		line := strings.TrimRight(text[j:f.near(j)], " \t,")
 		if c := strings.Index(line, " #"); c > 0 {
 			line = strings.TrimRight(line[:c], " \t")
 		}
@@ -377,7 +377,7 @@ func (f *finder) nextLineValue(k keyPlace, i int) {
 		return
 	}
 	start := nextLine(f.text, i)
-	end := lineEnd(f.text, start)
+	end := f.near(start)
 	s := strings.TrimSpace(strings.TrimLeft(f.text[start:end], "> "))
 	if len(s) < 6 || strings.IndexAny(s, " \t") >= 0 || !looksRandom(s) || Verb(s) != "" || strings.HasSuffix(s, ":") {
 		return
@@ -425,7 +425,7 @@ func (f *finder) spoken(k keyPlace, i int) {
 	if k.core == "pw" {
 		return
 	}
-	line := text[i:lineEnd(text, i)]
+	line := text[i:min(f.near(i), i+256)]
 	fields := strings.Fields(line)
 	if len(fields) == 0 {
 		return
@@ -622,7 +622,7 @@ func (f *finder) call(i int) {
 			continue
 		}
 		j := i + len(c.name)
-		limit := min(lineEnd(text, j), j+1024)
+		limit := min(f.near(j), j+256)
 		for n := 0; j < limit; n++ {
 			j = skipBlanks(text, j)
 			if c.name[len(c.name)-1] != '(' {

@@ -7,6 +7,18 @@ import (
 
 // personal finds the personal data of a text: what Strict hides beside secrets.
 func (r Redactor) personal(text string, hidden []hit) []hit {
+	if len(hidden) > 0 {
+		// What is hidden ends the word before it, as its token will.
+		b := []byte(text)
+		for _, h := range hidden {
+			for i := h.start; i < h.end; i++ {
+				if b[i] != '\n' && b[i] != '\r' {
+					b[i] = '['
+				}
+			}
+		}
+		text = string(b)
+	}
 	p := personal{text: text, keep: append([]string{RelayDomain}, r.RelayDomains...)}
 	p.bodies()
 	p.headers()
@@ -22,7 +34,7 @@ type personal struct {
 
 func (p *personal) hide(kind string, start, end int) {
 	s := p.text[start:end]
-	if start < end && !isToken(s) {
+	if start < end && !isToken(s) && strings.Trim(s, "[") != "" {
 		p.hits = append(p.hits, hit{start: start, end: end, kind: kind, value: strings.ToLower(strings.TrimSuffix(s, "."))})
 	}
 }
@@ -73,7 +85,7 @@ func (p *personal) nameEnd(i int) int {
 func quotedLocal(text string, i int) int {
 	for j := i + 1; j < len(text) && j-i < 66; j++ {
 		switch text[j] {
-		case '\n', '\r':
+		case '\n', '\r', '[', '@':
 			return 0
 		case '\\':
 			j++
@@ -111,45 +123,30 @@ func (p *personal) name(start, end int) {
 	}
 }
 
-// at hides "local@domain". The domain of a relay stays.
+// at hides the mailboxes of a run of name letters: "a@b.example", and several
+// as in "mailto:a@b.example:c@d.example".
 func (p *personal) at(start, end int) {
-	s := p.text[start:end]
-	// Several may stand in one run: "mailto:a@b.example:c@d.example".
-	for {
+	for start < end {
 		i := strings.IndexByte(p.text[start:end], '@')
 		if i < 0 {
-			if start < end {
-				p.name(start, end)
-			}
+			p.name(start, end)
 			return
 		}
 		at := start + i
-		from := at
-		for from > start && p.text[from-1] != ':' {
-			from--
+		from := start + strings.LastIndexByte(p.text[start:at], ':') + 1
+		if from > start {
+			p.name(start, from-1)
 		}
 		for from < at && strings.IndexByte(".-%", p.text[from]) >= 0 {
 			from++
 		}
-		p.mailbox(from, at)
-		start = at + 1
-		for start < end && p.text[start] != ':' && p.text[start] != '@' && p.text[start] != '%' {
-			start++
-		}
-		if start < end {
-			start++
-		}
-		if start >= end || s == "" {
-			return
-		}
+		start = max(p.mailbox(from, at), at+1)
 	}
 }
 
-// mailbox hides the mailbox whose local part is text[start:at].
-func (p *personal) mailbox(start, at int) {
-	if start >= at {
-		return
-	}
+// mailbox hides the mailbox whose local part is text[start:at] and returns its
+// end. The domain of a relay stays.
+func (p *personal) mailbox(start, at int) int {
 	text := p.text
 	end := at + 1
 	for end < len(text) && (isAlnum(text[end]) || text[end] == '.' || text[end] == '-' || text[end] == '_' || text[end] >= 0x80) {
@@ -160,12 +157,13 @@ func (p *personal) mailbox(start, at int) {
 	}
 	domain := text[at+1 : end]
 	switch {
-	case domain == "":
+	case domain == "" || start >= at:
 	case HostIsUnderAny(domain, p.keep):
 		p.hide("addr", start, at)
 	default:
 		p.hide("addr", start, end)
 	}
+	return end
 }
 
 // address hides a private IP address and reports whether the run is an address
@@ -240,8 +238,11 @@ func looksLikeHost(s string) bool {
 			return false
 		}
 	}
-	if upper && low || high && !low {
-		return false // RESOLVER.ADR.RecipNotFound
+	if high && !low {
+		return false
+	}
+	if upper && low && !isOneOf(last, titleTopLevel) {
+		return false // RESOLVER.ADR.RecipNotFound, System.Net.Mail
 	}
 	for _, l := range labels {
 		if l == "" || len(l) > 63 {
@@ -267,6 +268,10 @@ func looksLikeHost(s string) bool {
 	}
 	return true
 }
+
+// titleTopLevel are the endings that are taken for names though they are in
+// letters of both cases.
+var titleTopLevel = []string{"Com", "Org", "Example", "Test", "De", "Uk", "Fr", "Nl", "Eu", "Info", "Local"}
 
 // notTopLevel are endings of files and programs, not of names.
 var notTopLevel = [...]string{

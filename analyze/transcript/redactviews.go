@@ -52,11 +52,15 @@ func (v *view) source(h hit) []hit {
 	return out
 }
 
-func (v *view) add(s string, from, to int) {
-	for range len(s) {
-		v.from = append(v.from, uint32(from))
-		v.to = append(v.to, uint32(to))
-	}
+// newView is an empty view with room for n bytes.
+func newView(n int) *view {
+	return &view{from: make([]uint32, 0, n), to: make([]uint32, 0, n)}
+}
+
+// add tells where the next byte of the view comes from.
+func (v *view) add(from, to int) {
+	v.from = append(v.from, uint32(from))
+	v.to = append(v.to, uint32(to))
 }
 
 // maxView bounds the memory of one view; a longer text is looked at in parts.
@@ -66,7 +70,7 @@ const maxView = 1 << 20
 // as text, hex dumps as what they dump. What is covered makes no sense but in
 // its other reading.
 func decodedViews(text string) (views []*view, covered [][2]int) {
-	if strings.Contains(text, "=3D") || strings.Contains(text, "=3d") || strings.Contains(text, "=20") || containsFold(text, "quoted-printable") {
+	if strings.Contains(text, "=3D") || strings.Contains(text, "=3d") || strings.Contains(text, "uoted-") || strings.Contains(text, "UOTED-") {
 		parts, said := quotedPrintable(text)
 		if said {
 			covered = parts
@@ -153,20 +157,25 @@ func hasFoldPrefix(s, prefix string) bool {
 	return len(s) >= len(prefix) && equalFoldASCII(s[:len(prefix)], prefix)
 }
 
-// lineEnd is the index of the line end at or after i.
+// lineEnd is the index of the line end at or after i. It looks in steps, so
+// that a text with only one kind of line end is not searched for the other to
+// its end, line by line.
 func lineEnd(text string, i int) int {
-	if i >= len(text) {
-		return len(text)
+	for i < len(text) {
+		part := text[i:min(len(text), i+256)]
+		n := strings.IndexByte(part, '\n')
+		if n >= 0 {
+			part = part[:n]
+		}
+		if c := strings.IndexByte(part, '\r'); c >= 0 {
+			return i + c
+		}
+		if n >= 0 {
+			return i + n
+		}
+		i += len(part)
 	}
-	n := strings.IndexByte(text[i:], '\n')
-	end := len(text)
-	if n >= 0 {
-		end = i + n
-	}
-	if c := strings.IndexByte(text[i:end], '\r'); c >= 0 {
-		end = i + c
-	}
-	return end
+	return len(text)
 }
 
 // nextLine is the start of the line behind the line end at i.
@@ -182,8 +191,9 @@ func nextLine(text string, i int) int {
 }
 
 func qpView(text string, from, to int) *view {
-	v := new(view)
+	v := newView(to - from)
 	var b strings.Builder
+	b.Grow(to - from)
 	for i := from; i < to; {
 		size := 1
 		c := text[i]
@@ -202,7 +212,7 @@ func qpView(text string, from, to int) *view {
 			}
 		}
 		b.WriteByte(c)
-		v.add("x", i, i+size)
+		v.add(i, i+size)
 		i += size
 	}
 	v.text = b.String()
@@ -216,8 +226,9 @@ func looksHTML(text string) bool {
 // htmlView is HTML as text: tags vanish, those of blocks end a line, character
 // references are read.
 func htmlView(text string, from, to int) *view {
-	v := new(view)
+	v := newView(to - from)
 	var b strings.Builder
+	b.Grow(to - from)
 	fresh := true // at the start of a line
 	for i := from; i < to; {
 		c := text[i]
@@ -229,7 +240,7 @@ func htmlView(text string, from, to int) *view {
 			}
 			if breaksLine(name) && !fresh {
 				b.WriteByte('\n')
-				v.add("x", i, i+end)
+				v.add(i, i+end)
 				fresh = true
 			}
 			i += end
@@ -244,14 +255,14 @@ func htmlView(text string, from, to int) *view {
 					x = ' '
 				}
 				b.WriteByte(x)
-				v.add("x", i, i+size)
+				v.add(i, i+size)
 				fresh = false
 				i += size
 				continue
 			}
 		}
 		b.WriteByte(c)
-		v.add("x", i, i+1)
+		v.add(i, i+1)
 		fresh = c == '\n'
 		i++
 	}
@@ -368,7 +379,7 @@ func hexViews(text string) (views []*view, covered [][2]int) {
 				}
 				b.WriteString(bytes)
 				for k := range len(bytes) {
-					v.add("x", int(cols[k].hex), int(cols[k].hexEnd))
+					v.add(int(cols[k].hex), int(cols[k].hexEnd))
 				}
 				v.columns = append(v.columns, cols...)
 				i = nextLine(text, end)
@@ -489,20 +500,18 @@ func base64Blocks(text string) []base64Block {
 			i = nextLine(text, end)
 			continue
 		}
-		// All full lines of a body are equally long, the last may be shorter.
-		width := end - i
+		// All lines but the last hold whole groups; in a redacted body they are
+		// no longer equally long.
 		lines := [][2]int{{i, end}}
 		j := nextLine(text, end)
 		for j < len(text) && len(lines) < maxView/64 {
+			last := lines[len(lines)-1]
 			e := lineEnd(text, j)
-			if e == j || e-j > width || !base64Line(text[j:e]) {
+			if e == j || (last[1]-last[0])%4 != 0 || text[last[1]-1] == '=' || !base64Line(text[j:e]) {
 				break
 			}
 			lines = append(lines, [2]int{j, e})
 			j = nextLine(text, e)
-			if e-lines[len(lines)-1][0] < width {
-				break
-			}
 		}
 		if v, ok := decodeLines(text, lines); ok && (len(lines) > 2 || saidBase64(text[:i])) {
 			out = append(out, base64Block{v, i, j})
@@ -628,8 +637,19 @@ func utf16View(text []byte) (*view, bool) {
 				zero[i&1]++
 			}
 		}
-		ok = zero[0]+zero[1] > n/4 && (zero[0] == 0 || zero[1] == 0)
-		big = zero[0] > 0
+		// Every other byte of western text is zero, from the beginning on.
+		big = zero[0] > zero[1]
+		p := 1
+		if big {
+			p = 0
+		}
+		head := 0
+		for i := p; i < min(n, 32); i += 2 {
+			if text[i] == 0 {
+				head++
+			}
+		}
+		ok = zero[1-p] == 0 && zero[p] > n*3/8 && head*8 >= min(n, 32)*3
 	}
 	if !ok {
 		return nil, false
@@ -663,11 +683,10 @@ func utf16View(text []byte) (*view, bool) {
 
 // redactWide redacts UTF-16 text in its own encoding.
 func (r Redactor) redactWide(text []byte, v *view) ([]byte, []Masked) {
-	hits := r.find(v.text)
+	hits, _, masked := r.settle(v.text)
 	if len(hits) == 0 {
 		return text, nil
 	}
-	_, masked := replace(v.text, hits)
 	big := text[0] == 0xfe && text[1] == 0xff || text[0] == 0 && text[1] != 0
 	out := make([]byte, 0, len(text))
 	done := 0

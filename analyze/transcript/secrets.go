@@ -353,6 +353,9 @@ func (s *Secrets) scan(spans []found, text string, decode bool) []found {
 			continue
 		}
 		start, end := starts[n%windowLen], i
+		if last := len(spans) - 1; last >= 0 && spans[last].secret == w.secret && start >= spans[last].start && end <= spans[last].end {
+			continue // inside the run of the last one
+		}
 		if w.blob {
 			for start > 0 && isBase64(text[start-1]) {
 				start--
