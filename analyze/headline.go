@@ -272,9 +272,9 @@ func (g *judgement) words(host string) (what, do string) {
 		if g.rung == 3 {
 			return host + " offers AUTH only inside TLS", "switch STARTTLS on in the client"
 		}
-		return host + " refused " + refusedWhat(g.obs.Stage) + g.inBrackets(), rule.do
+		return host + " refused " + refusedWhat(g.obs.Stage) + g.inBrackets(), orDo(rule.do, doAt(g.obs.Stage))
 	case InboundRefused:
-		return host + " refused mail to its own customer" + g.inBrackets(), rule.do
+		return host + " refused mail to its own customer" + g.inBrackets(), orDo(rule.do, "their admin checks the address")
 	case Deferred:
 		if o.Reply.Code == 0 && o.Reply.Enhanced == "" {
 			return "the connection to " + host + " broke at " + o.Stage, "look for a firewall in between"
@@ -282,7 +282,7 @@ func (g *judgement) words(host string) (what, do string) {
 		if g.item != nil && g.item.Expired {
 			return host + " put the mail off" + g.inBrackets() + " until the sender gave up", rule.do
 		}
-		return host + " put the mail off" + g.inBrackets(), rule.do
+		return host + " put the mail off" + g.inBrackets(), orDo(rule.do, "let the queue retry")
 	case HandshakeFailed:
 		return g.handshakeWords(host)
 	case Unreachable:
@@ -301,6 +301,32 @@ func (g *judgement) words(host string) (what, do string) {
 		return g.harmlessWords()
 	}
 	return g.missingWords()
+}
+
+// orDo is what a reply's words ask for, else what its place suggests.
+func orDo(do, otherwise string) string {
+	if do != "" {
+		return do
+	}
+	return otherwise
+}
+
+// doAt is what to look at when the words of a refusal say nothing: where it was
+// said does.
+func doAt(stage transcript.Stage) string {
+	switch stage {
+	case transcript.StageGreet, transcript.StageEHLO:
+		return "read the reply, then try later"
+	case transcript.StageTLS:
+		return "switch STARTTLS on in the client"
+	case transcript.StageAuth:
+		return "check mechanism and credential"
+	case transcript.StageEnvelope:
+		return "check port, AUTH and sender"
+	case transcript.StageData:
+		return "look at what the message holds"
+	}
+	return "read the reply"
 }
 
 func refusedWhat(stage transcript.Stage) string {

@@ -262,12 +262,12 @@ func (j *probeJudge) sessionWords(g *sessionJudgement) (what, do string) {
 		case findingMechanism:
 			return "no AUTH mechanism in common on " + p, "allow PLAIN or LOGIN"
 		}
-		return "the relay refused " + refusedWhat(g.stage) + " on " + p + codes, rule.do
+		return "the relay refused " + refusedWhat(g.stage) + " on " + p + codes, orDo(rule.do, doAt(g.stage))
 	case InboundRefused:
-		return "the relay refused the recipient on " + p + codes, rule.do
+		return "the relay refused the recipient on " + p + codes, orDo(rule.do, "their admin checks the address")
 	case Deferred:
 		if reply.Class() == 4 {
-			return "the relay put it off on " + p + " at " + string(g.stage) + codes, rule.do
+			return "the relay put it off on " + p + " at " + string(g.stage) + codes, orDo(rule.do, "retry later")
 		}
 		return "the connection to the relay on " + p + " broke at " + string(g.stage), "look for a firewall in between"
 	case NeverReached:
