@@ -186,9 +186,13 @@ func masked(s *transcript.Session) bool {
 			return true
 		}
 	}
+	return starred(s)
+}
+
+// starred reports whether the greeting is overwritten with stars.
+func starred(s *transcript.Session) bool {
 	for i := range s.Exchanges {
-		e := &s.Exchanges[i]
-		if e.Stage == transcript.StageGreet {
+		if e := &s.Exchanges[i]; e.Stage == transcript.StageGreet {
 			t := e.Reply.Text()
 			return strings.Count(t, "*") >= 4 && strings.Count(t, "*")*2 >= len(t)
 		}

@@ -321,6 +321,9 @@ func (j *probeJudge) complete(g *sessionJudgement, reached transcript.Stage) {
 			g.why = findingNoStartTLS
 			if masked(s) {
 				g.why = findingInspection
+				if starred(s) { // what answered was no relay from the first line on
+					g.stage = transcript.StageGreet
+				}
 			}
 			return
 		}
