@@ -64,8 +64,10 @@ func swaksTalker() talker {
 func msmtpTalker() talker {
 	return talker{name: "msmtp", command: func(t *testing.T, a announcement, x attempt) []string {
 		secret := write(t, filepath.Join(t.TempDir(), "secret"), 0o600, x.secret+"\n")
-		args := []string{"sh", "-c", `message=$1; shift; exec msmtp "$@" < "$message"`, "sh", message(t),
-			"--debug", "--file=/dev/null", "--host=127.0.0.1", "--port=" + x.port, "--domain=mail.customer.example", "--timeout=20", "--from=" + x.from}
+		args := []string{
+			"sh", "-c", `message=$1; shift; exec msmtp "$@" < "$message"`, "sh", message(t),
+			"--debug", "--file=/dev/null", "--host=127.0.0.1", "--port=" + x.port, "--domain=mail.customer.example", "--timeout=20", "--from=" + x.from,
+		}
 		if x.tls {
 			args = append(args, "--tls=on", "--tls-trust-file="+a.CAFile, "--tls-host-override="+a.ServerName)
 		}
@@ -79,8 +81,10 @@ func msmtpTalker() talker {
 func curlTalker() talker {
 	// What curl -v prints of AUTH is masked from version 8 on.
 	return talker{name: "curl", hidden: true, command: func(t *testing.T, a announcement, x attempt) []string {
-		args := []string{"curl", "-sS", "-v", "--max-time", "20", "--cacert", a.CAFile, "--resolve", a.ServerName + ":" + x.port + ":127.0.0.1",
-			"--mail-from", x.from, "--mail-rcpt", stranger, "--upload-file", message(t), "smtp://" + a.ServerName + ":" + x.port + "/mail.customer.example"}
+		args := []string{
+			"curl", "-sS", "-v", "--max-time", "20", "--cacert", a.CAFile, "--resolve", a.ServerName + ":" + x.port + ":127.0.0.1",
+			"--mail-from", x.from, "--mail-rcpt", stranger, "--upload-file", message(t), "smtp://" + a.ServerName + ":" + x.port + "/mail.customer.example",
+		}
 		if x.tls {
 			args = append(args, "--ssl-reqd")
 		}

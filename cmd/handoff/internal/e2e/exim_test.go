@@ -1,0 +1,279 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// exim is Debian's Exim. Its package cannot be installed beside Postfix, so
+// .ci/run unpacks it and says where it is.
+func exim(t *testing.T) string {
+	t.Helper()
+	need(t)
+	path := os.Getenv("HANDOFF_EXIM")
+	if path == "" {
+		found, err := exec.LookPath("exim4")
+		if err != nil {
+			t.Skip("end-to-end test: no Exim here: unpack Debian's exim4-daemon-light and name its exim4 in HANDOFF_EXIM (done by .ci/run)")
+		}
+		path = found
+	}
+	if err := exec.Command(path, "-bV", "-C", "/dev/null").Run(); err != nil {
+		t.Skipf("end-to-end test: %s does not run: %v", path, err)
+	}
+	return path
+}
+
+// eximUser is compiled into Debian's Exim.
+const eximUser = "Debian-exim"
+
+// eximSender is an Exim that submits to a relay and keeps its bounces.
+type eximSender struct {
+	dir, path string
+	uid, gid  int
+}
+
+type eximSetup struct {
+	host      string // as an administrator writes it: name or name::port
+	transport []string
+	password  string // empty: no AUTH
+	stranger  bool   // trusts another authority than the relay's
+}
+
+func newEximSender(t *testing.T, path string, s eximSetup, a announcement) *eximSender {
+	t.Helper()
+	who, err := user.Lookup(eximUser)
+	if err != nil {
+		t.Skipf("end-to-end test: Exim wants the user %s: %v", eximUser, err)
+	}
+	uid, err := strconv.Atoi(who.Uid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gid, err := strconv.Atoi(who.Gid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for d := dir; d != "/" && d != os.TempDir(); d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The checkout may lie where Exim's user cannot go.
+	binary, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = write(t, filepath.Join(dir, "exim4"), 0o755, string(binary))
+	x := &eximSender{dir, path, uid, gid}
+	for _, d := range []string{"spool", "log", "box"} {
+		if err := os.Mkdir(filepath.Join(dir, d), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(filepath.Join(dir, d), uid, gid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.stranger {
+		a.CAFile = newAuthority(t).file
+	}
+	authority, err := os.ReadFile(a.CAFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted := write(t, filepath.Join(dir, "ca.pem"), 0o644, string(authority))
+	conf := []string{
+		"primary_hostname = mail.customer.example", "qualify_domain = customer.example",
+		"exim_path = " + path, "spool_directory = " + filepath.Join(dir, "spool"), "log_file_path = " + filepath.Join(dir, "log", "%slog"),
+		"exim_user = " + eximUser, "exim_group = " + who.Gid, "never_users =", "trusted_users = " + eximUser, "deliver_drop_privilege",
+		"local_interfaces = 127.0.0.1", "disable_ipv6", "keep_environment =", "message_logs = false", "check_spool_space = 0",
+		"log_selector = +smtp_confirmation +outgoing_port", "bounce_return_size_limit = 20K",
+		"begin routers",
+		"own:", "  driver = accept", "  domains = customer.example", "  transport = box",
+		"smarthost:", "  driver = manualroute", "  transport = relay", "  route_list = * " + s.host + " byname", "  self = send", "  host_find_failed = fail",
+		"begin transports",
+		"box:", "  driver = appendfile", "  directory = " + filepath.Join(dir, "box"), "  maildir_format", "  create_directory",
+		"relay:", "  driver = smtp", "  connect_timeout = 5s", "  command_timeout = 10s", "  tls_verify_certificates = " + trusted, "  dnssec_request_domains =",
+	}
+	for _, l := range s.transport {
+		conf = append(conf, "  "+l)
+	}
+	conf = append(conf, "begin retry", "* * F,1s,1s")
+	if s.password != "" {
+		// A caret is a zero byte here, two are one caret.
+		secret := write(t, filepath.Join(dir, "secret"), 0o600, strings.ReplaceAll(s.password, "^", "^^"))
+		if err := os.Chown(secret, uid, gid); err != nil {
+			t.Fatal(err)
+		}
+		conf = append(conf, "begin authenticators", "plain:", "  driver = plaintext", "  public_name = PLAIN",
+			"  client_send = ^"+a.Credential.Username+"^${readfile{"+secret+"}{}}")
+	}
+	write(t, filepath.Join(dir, "exim.conf"), 0o644, strings.Join(conf, "\n")+"\n")
+	t.Cleanup(func() {
+		if t.Failed() {
+			for _, name := range []string{"mainlog", "paniclog"} {
+				text, _ := os.ReadFile(filepath.Join(dir, "log", name))
+				t.Logf("%s of Exim:\n%s", name, text)
+			}
+		}
+	})
+	return x
+}
+
+// run runs Exim inside ns as its own user.
+func (x *eximSender) run(t *testing.T, ns *namespace, stdin string, args ...string) result {
+	t.Helper()
+	args = append([]string{"--reuid=" + strconv.Itoa(x.uid), "--regid=" + strconv.Itoa(x.gid), "--clear-groups", x.path, "-C", filepath.Join(x.dir, "exim.conf")}, args...)
+	return ns.run(t, stdin, "setpriv", args...)
+}
+
+func (x *eximSender) log() string {
+	text, _ := os.ReadFile(filepath.Join(x.dir, "log", "mainlog"))
+	return string(text)
+}
+
+// send submits a message and waits for its fate: the bounce, and the log of
+// the message as an administrator would copy it.
+func (x *eximSender) send(t *testing.T, ns *namespace, from string) (bounce, log string) {
+	t.Helper()
+	said := x.run(t, ns, "From: "+from+"\nTo: "+stranger+"\nSubject: a test\n\nhello\n", "-odf", "-oi", "-f", from, stranger)
+	for range 100 {
+		log = x.log()
+		found, _ := filepath.Glob(filepath.Join(x.dir, "box", "new", "*"))
+		if len(found) > 0 {
+			text, err := os.ReadFile(found[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			bounce = string(text)
+		}
+		if strings.Contains(log, " Completed") && (bounce != "" || strings.Contains(log, " => "+stranger)) {
+			return bounce, log
+		}
+		// What is put off is tried again, past the end of its retry time.
+		x.run(t, ns, "", "-qff")
+		time.Sleep(400 * time.Millisecond)
+	}
+	t.Fatalf("no fate: %s\n%s", said, log)
+	return "", ""
+}
+
+// A real Exim sends through the bundled relay under the name of the service.
+// Its bounce often names no host; its main log does.
+func TestBouncesOfRealExim(t *testing.T) {
+	path := exim(t)
+	const (
+		encrypt = "hosts_require_tls = *"
+		login   = "hosts_require_auth = *"
+	)
+	// Of these the bounce says "retry timeout exceeded", with or without the
+	// host, or nothing at all.
+	dumb := expectation{verdict: "insufficient-evidence", stage: "unknown", ask: true}
+	for _, c := range []struct {
+		name   string
+		relay  []string // flags of handoff relay
+		setup  eximSetup
+		from   string
+		bounce expectation
+		log    expectation
+		sent   bool
+	}{
+		{
+			name: "relay denied on 25", setup: eximSetup{host: serviceName + "::25", transport: []string{"hosts_avoid_tls = *"}},
+			bounce: expectation{verdict: "refused", stage: "envelope", refusedBy: serviceName},
+			log:    expectation{verdict: "refused", stage: "envelope", refusedBy: serviceName},
+		},
+		{
+			name: "587 without TLS", setup: eximSetup{host: serviceName + "::587", transport: []string{"hosts_avoid_tls = *"}},
+			bounce: expectation{verdict: "refused", stage: "tls", refusedBy: serviceName},
+			log:    expectation{verdict: "refused", stage: "tls", refusedBy: serviceName},
+		},
+		{
+			name: "587 without AUTH", setup: eximSetup{host: serviceName + "::587", transport: []string{encrypt}},
+			bounce: expectation{verdict: "refused", stage: "envelope", refusedBy: serviceName},
+			log:    expectation{verdict: "refused", stage: "envelope", refusedBy: serviceName},
+		},
+		{
+			name: "wrong password", setup: eximSetup{host: serviceName + "::587", transport: []string{encrypt, login}, password: wrongSecret},
+			bounce: dumb,
+			log:    expectation{verdict: "refused", stage: "auth"},
+		},
+		{
+			name: "accepted", setup: eximSetup{host: serviceName + "::587", transport: []string{encrypt, login}, password: "right"}, sent: true,
+			log: expectation{verdict: "not-a-failure", stage: "accepted"},
+		},
+		{
+			name: "sender not registered", from: unregistered, setup: eximSetup{host: serviceName + "::587", transport: []string{encrypt, login}, password: "right"},
+			bounce: expectation{verdict: "refused", stage: "envelope", refusedBy: serviceName},
+			log:    expectation{verdict: "refused", stage: "envelope", refusedBy: serviceName},
+		},
+		{
+			name: "name mistyped", setup: eximSetup{host: "outbound-us9.ppe-hosted.com::25"},
+			bounce: dumb,
+			log:    expectation{verdict: "unreachable", stage: "resolve"},
+		},
+		{
+			name: "connection refused", setup: eximSetup{host: serviceName + "::2599"},
+			bounce: dumb,
+			log:    expectation{verdict: "unreachable", stage: "connect"},
+		},
+		{
+			name: "screening busy", relay: []string{"--scenario", "screening-busy"}, setup: eximSetup{host: serviceName + "::25", transport: []string{"hosts_avoid_tls = *"}},
+			bounce: expectation{verdict: "deferred", stage: "greet"},
+			log:    expectation{verdict: "deferred", stage: "greet"},
+		},
+		{
+			name: "wrong password, AUTH not insisted on", setup: eximSetup{host: serviceName + "::587", transport: []string{encrypt, "hosts_try_auth = *"}, password: wrongSecret},
+			bounce: expectation{verdict: "refused", stage: "envelope", refusedBy: serviceName},
+			// Exim goes on without AUTH: the bounce knows the end, the log the beginning.
+			log: expectation{verdict: "refused", stage: "auth", refusedBy: serviceName},
+		},
+		{
+			name: "certificate not trusted", setup: eximSetup{host: serviceName + "::587", transport: []string{encrypt, "tls_verify_hosts = *"}, stranger: true},
+			bounce: dumb,
+			log:    expectation{verdict: "handshake-failed", stage: "tls"},
+		},
+		{
+			name: "STARTTLS stripped", relay: []string{"--scenario", "starttls-stripped"}, setup: eximSetup{host: serviceName + "::587", transport: []string{encrypt, login}, password: "right"},
+			bounce: dumb,
+			log:    expectation{verdict: "handshake-failed", stage: "tls"},
+		},
+		{
+			name: "closed before the greeting", relay: []string{"--scenario", "banner-drop"}, setup: eximSetup{host: serviceName + "::25"},
+			bounce: dumb,
+			log:    expectation{verdict: "handshake-failed", stage: "greet"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			need(t, "setpriv")
+			ns := newNamespace(t, map[string]string{serviceName: serviceIP})
+			a := ns.bundledRelay(t, c.relay...)
+			s := c.setup
+			if s.password == "right" {
+				s.password = a.Credential.Password
+			}
+			from := c.from
+			if from == "" {
+				from = registered
+			}
+			bounce, log := newEximSender(t, path, s, a).send(t, ns, from)
+			if c.sent != (bounce == "") {
+				t.Errorf("sent: %v, bounce:\n%s", c.sent, bounce)
+			}
+			if c.bounce == dumb && !c.sent && (strings.Contains(bounce, "535") || strings.Contains(bounce, "TLS") || strings.Contains(bounce, "refused")) {
+				t.Errorf("this bounce says more than was thought:\n%s", bounce)
+			}
+			if bounce != "" {
+				c.bounce.check(t, "bounce", bounce)
+			}
+			c.log.check(t, "log", log)
+		})
+	}
+}
