@@ -68,7 +68,7 @@ func (c *module) open() bool {
 func moduleFlags(m *config.Module) *probeFlags {
 	f := &probeFlags{
 		ports: m.Ports, intent: orElse(m.Intent, "auth"), helo: m.HELO, mechanism: orElse(m.Mechanism, "auto"),
-		from: m.From, to: m.To, ourDomains: m.OurDomains, stopAfter: orElse(m.StopAfter, "envelope"), ca: m.CAFile,
+		from: m.From, to: m.To, ourDomains: m.OurDomains, relayDomains: m.RelayDomains, stopAfter: orElse(m.StopAfter, "envelope"), ca: m.CAFile,
 		timeout: 30 * time.Second, deadline: 2 * time.Minute, only4: m.IPVersion == 4, only6: m.IPVersion == 6, source: m.Source,
 		retryWait: time.Minute, noNames: true,
 	}

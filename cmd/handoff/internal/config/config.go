@@ -42,26 +42,28 @@ type File struct {
 
 // Module is one way to probe.
 type Module struct {
-	Name       string         `yaml:"-"`
-	Intent     string         `yaml:"intent"` // auth (default), server, both
-	Ports      []int          `yaml:"ports"`  // default 25, 587
-	HELO       string         `yaml:"helo"`
-	User       string         `yaml:"user"`
-	Password   string         `yaml:"password"` // works, with a warning
-	File       string         `yaml:"password_file"`
-	Command    string         `yaml:"password_command"`
-	Env        string         `yaml:"password_env"`
-	Mechanism  string         `yaml:"auth_mechanism"`
-	From       List           `yaml:"from"`
-	To         List           `yaml:"to"`
-	OurDomains List           `yaml:"our_domains"`
-	StopAfter  string         `yaml:"stop_after"`
-	Timeout    Duration       `yaml:"timeout"`  // of one step
-	Deadline   Duration       `yaml:"deadline"` // of the whole probe
-	CAFile     string         `yaml:"ca_file"`
-	Connect    map[int]string `yaml:"connect"`
-	IPVersion  int            `yaml:"ip_version"` // 4, 6 or 0 for both
-	Source     string         `yaml:"source"`
+	Name       string `yaml:"-"`
+	Intent     string `yaml:"intent"` // auth (default), server, both
+	Ports      []int  `yaml:"ports"`  // default 25, 587
+	HELO       string `yaml:"helo"`
+	User       string `yaml:"user"`
+	Password   string `yaml:"password"` // works, with a warning
+	File       string `yaml:"password_file"`
+	Command    string `yaml:"password_command"`
+	Env        string `yaml:"password_env"`
+	Mechanism  string `yaml:"auth_mechanism"`
+	From       List   `yaml:"from"`
+	To         List   `yaml:"to"`
+	OurDomains List   `yaml:"our_domains"`
+	// RelayDomains are domains of relays beside ppe-hosted.com.
+	RelayDomains List           `yaml:"relay_domains"`
+	StopAfter    string         `yaml:"stop_after"`
+	Timeout      Duration       `yaml:"timeout"`  // of one step
+	Deadline     Duration       `yaml:"deadline"` // of the whole probe
+	CAFile       string         `yaml:"ca_file"`
+	Connect      map[int]string `yaml:"connect"`
+	IPVersion    int            `yaml:"ip_version"` // 4, 6 or 0 for both
+	Source       string         `yaml:"source"`
 	// Targets are the only hosts this module may be asked to probe; "*" alone
 	// opens it to all. A module that holds a credential must name its hosts.
 	Targets List `yaml:"targets"`
