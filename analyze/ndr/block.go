@@ -361,6 +361,8 @@ func (b *Block) cutTraces(cuts []int) []int {
 	if b.mail != nil || !b.reports() {
 		return cuts
 	}
+	// The transcripts that some reports print are theirs.
+	own := b.has(signsOf(signSendmailTranscript, signTalking, signSendmailAddresses, signCourier, signPostfix, signExim, signGeneric))
 	var more []int
 	run := lineOther
 	blankRun := true
@@ -371,6 +373,9 @@ func (b *Block) cutTraces(cuts []int) []int {
 			continue
 		}
 		class := classifyLine(l)
+		if class == lineDialogue && own {
+			class = lineOther
+		}
 		switch {
 		case class == run:
 		case class != lineOther && blankRun:

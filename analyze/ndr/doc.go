@@ -71,8 +71,14 @@ func prepare(input []byte, relays []string) *Document {
 	d := &Document{Text: input, input: input, markLine: 1}
 	d.clean()
 	d.index()
+	if d.dedent() {
+		d.index()
+	}
 	if d.quoting() {
 		d.index()
+		if d.dedent() {
+			d.index()
+		}
 	}
 	if d.joinHosts(relays) {
 		d.index()

@@ -65,14 +65,16 @@ func (r *report) exchangeStanzas(start int) {
 		if len(l) == 0 {
 			continue
 		}
-		if from, h, hn, when, ok := returnedLine(l); ok {
+		if head, last, ok := r.returnedHead(i, l, at); ok {
+			from, h, hn, when, _ := returnedLine(head.text)
+			i = last
 			end := r.quoteEnd(i)
-			f := r.doc.flow(at+from, end)
+			f := r.doc.flow(head.at(from), end)
 			it := Item{FromReport: true}
 			it.When = parseTime(when)
 			host := s.host
 			if hn[1] > 0 {
-				host = r.b.mention(Refuser, h, at+hn[0], at+hn[1])
+				host = head.mention(Refuser, h, hn[0], hn[1])
 			}
 			n := len(bytes.TrimRight(f.text, "' "))
 			r.exchangeReply(&f, 0, n, &it, host)
@@ -113,6 +115,33 @@ func (r *report) exchangeStanzas(start int) {
 		}
 	}
 	r.closeStanza(&s)
+}
+
+// returnedHead is the line "… Server … returned '" as running text, with the
+// lines that a mail program wrapped it into; last is the line in which the
+// quoted words begin.
+func (r *report) returnedHead(i int, l []byte, at int) (head flow, last int, ok bool) {
+	if bytes.Contains(l, []byte(" returned '")) || bytes.Contains(l, []byte(" returned \"")) {
+		if _, _, _, _, ok := returnedLine(l); ok {
+			return flow{doc: r.doc, text: l, cuts: []flowCut{{0, int32(at)}}}, i, true
+		}
+		return flow{}, i, false
+	}
+	// A wrapped one begins with a stamp or with the words for the server.
+	if !(isDigit(l[0]) && bytes.Contains(l[:min(len(l), 40)], []byte(" - "))) && !foldPrefix(l, "remote") && !foldPrefix(l, "server") && !(isDigit(l[0]) && bytes.IndexByte(l[:min(len(l), 12)], '/') > 0) {
+		return flow{}, i, false
+	}
+	for k := i + 1; k < min(i+6, r.last); k++ {
+		m, _ := r.line(k)
+		if len(m) == 0 {
+			break
+		}
+		f := r.doc.flow(at, r.doc.LineEnd(k))
+		if _, _, _, _, ok := returnedLine(f.text); ok {
+			return f, k, true
+		}
+	}
+	return flow{}, i, false
 }
 
 // wholeAddress reports whether the address is all that the line holds, but for
@@ -632,6 +661,20 @@ func (r *report) exchangeHuman() {
 		l, at := r.line(i)
 		if len(l) == 0 {
 			continue
+		}
+		if foldPrefix(l, "the following organization rejected") {
+			f := r.doc.flow(at, r.doc.LineEnd(min(i+2, stop-1)))
+			if c := f.find("message: ", 0); c > 0 {
+				o := c + len("message: ")
+				if h, k := hostAt(f.text[o:]); k > 0 && looksLikeHost([]byte(h.name)) {
+					refuser = f.mention(Refuser, h, o, o+k)
+					i = r.doc.LineAt(f.at(o))
+					if rep, ok := r.replyBelow(i + 1); ok {
+						reply = rep
+					}
+					continue
+				}
+			}
 		}
 		if n := bytes.Index(l, []byte(" rejected your message")); n > 0 {
 			if h, k := hostAt(l[:n]); k > 0 && looksLikeHost([]byte(h.name)) {

@@ -15,21 +15,25 @@ func gmailText(r *report) {
 			continue
 		}
 		for _, lead := range []string{"Your message wasn't delivered to ", "There was a problem delivering your message to ", "There was a temporary problem while delivering your message to ", "There was a temporary problem delivering your message to ", "Your message to "} {
-			if !bytes.HasPrefix(l, []byte(lead)) {
+			if l[0] != lead[0] || !bytes.HasPrefix(l, []byte(lead[:10])) {
 				continue
 			}
-			rest := l[len(lead):]
-			if a, n := mailboxAt(rest); n > 0 {
+			// The sentence may be wrapped before or inside the words.
+			f := r.doc.flow(at, r.doc.LineEnd(min(i+2, r.last-1)))
+			if !bytes.HasPrefix(f.text, []byte(lead)) {
+				continue
+			}
+			if a, n := mailboxAt(f.text[len(lead):]); n > 0 {
 				r.item(a)
 			}
 		}
-		switch s, _ := signAt(r.doc.Line(i)); s {
+		switch r.signOf(i) {
 		case signGmailClassic, signDelay:
 			if bytes.HasPrefix(l, []byte("Delivery to the following")) {
 				for k := i + 1; k < min(i+60, r.last); k++ {
 					m, _ := r.line(k)
-					if len(m) == 0 {
-						continue
+					if len(m) == 0 || k == i+1 && m[len(m)-1] == ':' {
+						continue // the rest of the sentence
 					}
 					a, n := mailboxAt(m)
 					if n == 0 || n != len(m) {
@@ -44,8 +48,8 @@ func gmailText(r *report) {
 		if n := bytes.Index(l, []byte("The error that the other server returned was:")); n >= 0 {
 			r.gmailOther(i, at+n+len("The error that the other server returned was:"))
 		}
-		if n := bytes.Index(l, []byte("by the server for the recipient domain ")); n >= 0 {
-			r.gmailServer(i, at+n)
+		if bytes.HasPrefix(l, []byte("Google tried to deliver")) {
+			r.gmailServer(i, at)
 		}
 		if n := bytes.Index(l, []byte("did not accept our requests to connect")); n >= 0 && r.onlyItem() != nil {
 			it := r.onlyItem()
@@ -158,9 +162,13 @@ func (r *report) gmailServer(i, from int) {
 	if it == nil {
 		return
 	}
-	f := r.doc.flow(from, r.paragraphEnd(i, 6))
+	f := r.doc.flow(from, r.paragraphEnd(i, 14))
 	const lead = "by the server for the recipient domain "
-	n := f.find(" by ", len(lead))
+	start := f.find(lead, 0)
+	if start < 0 {
+		return
+	}
+	n := f.find(" by ", start+len(lead))
 	if n < 0 {
 		return
 	}

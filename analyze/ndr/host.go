@@ -87,8 +87,15 @@ func hostAt(s []byte) (h host, n int) {
 	// The address beside the name.
 	j := skipBlanks(s, i)
 	if j < len(s) && (s[j] == '[' || s[j] == '(') {
-		if end := bytes.IndexByte(s[j:], closingOf(s[j])); end > 0 && end < 300 {
-			inner := s[j+1 : j+end]
+		end := bytes.IndexByte(s[j:], closingOf(s[j]))
+		if end < 0 && len(s)-j < 300 && !bytes.ContainsAny(s[j:], "\n") {
+			end = len(s) - j - 1 // the line was cut or wrapped before it closed
+		}
+		if end > 0 && end < 300 {
+			inner := s[j+1 : min(j+end, len(s))]
+			if j+end == len(s)-1 && s[j+end] != closingOf(s[j]) {
+				inner = s[j+1:]
+			}
 			if a, port, ok := addressIn(inner); ok {
 				if h.address == "" {
 					h.address = a

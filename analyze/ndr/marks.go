@@ -97,6 +97,7 @@ const (
 	signComplaint
 	signAutoreply
 	signGeneric // words of a report that belong to no family
+	signWrapped // the first words of a phrase that goes on in the next line
 	signCount
 )
 
@@ -430,7 +431,7 @@ var textPhrases = []phrase{
 	{"this is the mailer-daemon, please do not reply", signOpenSMTPD},
 	{"an error has occurred while attempting to deliver a message", signOpenSMTPD},
 	{"this report relates to a message you sent", signMessagingServer},
-	{"your message cannot be delivered to the following recipients", signMessagingServer},
+	{"your message cannot be delivered to the following", signMessagingServer},
 	{"this is a delivery status notification from", signCourier},
 	{"was not delivered to", signDomino},
 	{"failure reasons", signDomino},
@@ -497,6 +498,10 @@ var textPhrases = []phrase{
 	{"you are not a member of this mailing list", signGeneric},
 }
 
+// minWrapped is the least number of bytes of a phrase that count as its first
+// line.
+const minWrapped = 12
+
 // signTable finds the phrases by the first byte of a line.
 var signTable = func() (t [256][]phrase) {
 	add := func(rows []phrase) {
@@ -528,6 +533,9 @@ var signTable = func() (t [256][]phrase) {
 // signAt gives the sign of a line and the length of what stands for it.
 func signAt(line []byte) (sign, int) {
 	s, n, _ := phraseAt(line)
+	if s == signWrapped {
+		return signNone, 0 // the line alone says nothing
+	}
 	return s, n
 }
 
@@ -548,9 +556,17 @@ func phraseAt(line []byte) (s sign, n, row int) {
 		return signNone, 0, 0
 	}
 	rest := line[i:]
+	wrapped := -1
 	for k := range rows {
 		p := &rows[k]
-		if len(rest) < len(p.words) || !foldPrefix(rest, p.words) {
+		if len(rest) < len(p.words) {
+			// The line may hold the first words of a phrase that was wrapped.
+			if wrapped < 0 && len(rest) >= minWrapped && p.wrapsBehind(rest) {
+				wrapped = k
+			}
+			continue
+		}
+		if !foldPrefix(rest, p.words) {
 			continue
 		}
 		n := i + len(p.words)
@@ -563,11 +579,19 @@ func phraseAt(line []byte) (s sign, n, row int) {
 		}
 		return p.sign, n, k
 	}
+	if wrapped >= 0 {
+		return signWrapped, 0, wrapped
+	}
 	if rest[0]|0x20 == 'x' {
 		s, n := kinField(line, i)
 		return s, n, 0
 	}
 	return signNone, 0, 0
+}
+
+// wrapsBehind reports whether the words are the first ones of the phrase.
+func (p *phrase) wrapsBehind(words []byte) bool {
+	return p.sign > signField && len(p.words) > len(words) && p.words[len(words)] == ' ' && foldPrefix(words, p.words[:len(words)])
 }
 
 // kinField knows the fields of Postfix's kin: X-<mail name>-Queue-ID and
@@ -619,11 +643,38 @@ func (d *Document) scan(marks []mark, first, last int) []mark {
 		if len(line) < 4 {
 			continue
 		}
-		if s, n, row := phraseAt(line); s != signNone {
+		s, n, row := phraseAt(line)
+		if s == signWrapped {
+			s, n, row = d.wrappedPhrase(line, row, i+1, last)
+		}
+		if s != signNone {
 			marks = append(marks, mark{line: int32(i), at: int32(d.LineStart(i) + n), sign: s, row: int16(row)})
 		}
 	}
 	return marks
+}
+
+// wrappedPhrase looks whether one of the phrases whose first words are a line,
+// from a row on, goes on in the next one. Behind is the number of bytes from
+// the start of the first line to the end of the phrase.
+func (d *Document) wrappedPhrase(line []byte, row, next, last int) (s sign, behind, at int) {
+	if next >= last {
+		return signNone, 0, 0
+	}
+	i := 0
+	for i < len(line) && isOrnament[line[i]] {
+		i++
+	}
+	rest := line[i:]
+	l := d.Line(next)
+	n := skipBlanks(l, 0)
+	rows := signTable[line[i]]
+	for k := row; k < len(rows); k++ {
+		if p := &rows[k]; p.wrapsBehind(rest) && foldPrefix(l[n:], p.words[len(rest)+1:]) {
+			return p.sign, d.LineStart(next) - d.LineStart(next-1) + n + len(p.words) - len(rest) - 1, k
+		}
+	}
+	return signNone, 0, 0
 }
 
 // upperFirst is a word with its first letter in upper case.

@@ -43,9 +43,9 @@ func outlookText(r *report) {
 		if m.sign != signOutlook && m.sign != signDelay && m.sign != signSuccess {
 			continue
 		}
-		l := r.doc.Line(int(m.line))
 		items := r.listBelow(m)
-		unreachable = bytes.Contains(l, []byte("unable to connect successfully"))
+		sentence := r.doc.flow(r.doc.LineStart(int(m.line)), r.paragraphEnd(int(m.line), 6))
+		unreachable = bytes.Contains(sentence.text, []byte("unable to connect successfully"))
 		for _, it := range items {
 			if unreachable {
 				it.Fault, it.Stage = transcript.FaultTimeout, transcript.StageConnect
@@ -161,78 +161,79 @@ func sendGridText(r *report) {
 //	REPLY
 func dragonFlyText(r *report) {
 	if m := r.find(signDragonFly); m != nil {
-		l, at := r.line(int(m.line))
-		if n := bytes.LastIndex(l, []byte(" at ")); n > 0 && bytes.Contains(l, []byte("Agent")) {
-			o := n + len(" at ")
-			if h, k := hostAt(l[o:]); k > 0 {
-				r.reporter = r.b.mention(Reporter, h, at+o, at+o+k)
-			}
-		}
+		r.reporterBehind(m, " at ")
 	}
-	var it *Item
-	for i := r.b.First; i < min(r.last, r.body); i++ {
-		l, at := r.line(i)
-		if len(l) == 0 {
-			continue
+	f := r.doc.flow(r.doc.LineStart(r.b.First), r.doc.LineEnd(max(min(r.last, r.body)-1, r.b.First)))
+	const lead = "delivering your mail to "
+	for n := f.find(lead, 0); n >= 0; {
+		from := n + len(lead)
+		next := f.find(lead, from)
+		to := next
+		if to < 0 {
+			to = len(f.text)
 		}
-		if n := bytes.Index(l, []byte("delivering your mail to ")); n >= 0 {
-			if a, k := mailboxAt(l[n+len("delivering your mail to "):]); k > 0 {
-				it = r.item(a)
+		a, k := mailboxAt(f.text[from:to])
+		if k > 0 {
+			from += k
+			for from < to && (f.text[from] == '.' || f.text[from] == ' ' || f.text[from] == ':') {
+				from++
 			}
-			continue
+			dragonFlyReason(&f, from, to, r.item(a))
 		}
-		if it == nil {
-			continue
-		}
-		if n := bytes.Index(l, []byte(" did not like our ")); n > 0 {
-			if h, k := hostAt(l); k > 0 {
-				it.Refuser = r.b.mention(Refuser, h, at, at+k)
+		n = next
+	}
+}
+
+// dragonFlyReason reads what follows the recipient.
+func dragonFlyReason(f *flow, from, to int, it *Item) {
+	t := f.text[from:to]
+	if h, k := hostAt(t); k > 0 && h.address != "" && h.name != "" {
+		rest := bytes.TrimLeft(t[k:], " ")
+		o := from + len(t) - len(rest)
+		const liked = "did not like our "
+		switch {
+		case bytes.HasPrefix(rest, []byte(liked)):
+			it.Refuser = f.mention(Refuser, h, from, from+k)
+			it.Stage = replyStage(rest[len(liked):])
+			if c := bytes.Index(rest, []byte(": ")); c > 0 {
+				o += c + 2
 			}
-			it.Stage = replyStage(l[n+len(" did not like our "):])
-			if rep, ok := r.replyBelow(i + 1); ok {
-				it.Reply = rep
-			}
+		case len(rest) > 0 && rest[0] == ':':
+			// The old form: "R [ip]: REPLY".
+			it.Refuser = f.mention(Refuser, h, from, from+k)
+			o++
+		default:
 			return
 		}
-		f := r.doc.flow(at, r.paragraphEnd(i, 20))
-		t := f.text
-		if n := bytes.Index(t, []byte("host ")); n >= 0 && bytes.Contains(t, []byte("not found")) {
-			it.Fault, it.Stage, it.FaultSpan = transcript.FaultDNS, transcript.StageResolve, f.span(0, len(t))
-			if h, k := hostAt(t[n+len("host "):]); k > 0 {
-				it.Target = f.mention(Target, h, n+len("host "), n+len("host ")+k)
-			}
-			return
-		}
-		if bytes.Contains(t, []byte("Giving up")) || bytes.Contains(t, []byte("Could not deliver for the last")) {
-			it.Expired, it.LocalOnlyExpiry = true, true
-			return
-		}
-		if h, k := hostAt(t); k > 0 && h.address != "" && h.name != "" {
-			// Old: "R [ip]: REPLY".
-			o := k
-			for o < len(t) && (t[o] == ':' || t[o] == ' ') {
-				o++
-			}
-			if rep, ok := f.reply(o, len(t)); ok {
-				it.Reply, it.Refuser = rep, f.mention(Refuser, h, 0, k)
-				return
-			}
-		}
-		if rep, ok := f.reply(0, len(t)); ok && rep.Code != 0 {
+		if rep, ok := f.reply(o, to); ok {
 			it.Reply = rep
-			return
+		} else {
+			it.Reply = transcript.Reply{Lines: []string{string(bytes.TrimSpace(f.text[o:to]))}, Span: f.span(o, to)}
 		}
-		if it.LocalReply.IsZero() && it.Fault == transcript.FaultNone {
-			it.Fault, it.Stage = faultAndStage(t)
-			if it.Fault != transcript.FaultNone {
-				it.FaultSpan = f.span(0, len(t))
-				it.LocalOnlyExpiry = true
-			} else {
-				it.LocalReply = transcript.Reply{Lines: []string{string(t)}, Span: f.span(0, len(t))}
-			}
-		}
-		i = r.doc.LineAt(r.paragraphEnd(i, 20))
+		return
 	}
+	if n := bytes.Index(t, []byte("host ")); n >= 0 && bytes.Contains(t, []byte("not found")) {
+		o := from + n + len("host ")
+		it.Fault, it.Stage, it.FaultSpan = transcript.FaultDNS, transcript.StageResolve, f.span(from, to)
+		if h, k := hostAt(f.text[o:to]); k > 0 {
+			it.Target = f.mention(Target, h, o, o+k)
+		}
+		return
+	}
+	if bytes.Contains(t, []byte("Giving up")) || bytes.Contains(t, []byte("Could not deliver for the last")) {
+		it.Expired, it.LocalOnlyExpiry = true, true
+		return
+	}
+	if rep, ok := f.reply(from, to); ok && rep.Code != 0 {
+		it.Reply = rep
+		return
+	}
+	if it.Fault, it.Stage = faultAndStage(t); it.Fault != transcript.FaultNone {
+		it.FaultSpan = f.span(from, to)
+		it.LocalOnlyExpiry = true
+		return
+	}
+	local(f, from, to, it)
 }
 
 // openSMTPDText reads lines "r: REPLY" and "r: reason": no host but in fields.
@@ -333,7 +334,7 @@ func (r *report) foldedEnd(i int) int {
 	}
 	end := i
 	for end+1 < r.last && end-i < 20 {
-		if l, _ := r.line(end + 1); len(l) == 0 || indent(end+1) <= indent(i) {
+		if l, _ := r.line(end + 1); len(l) == 0 || indent(end+1) <= indent(i) && l[0] != '(' {
 			break
 		}
 		end++
@@ -397,8 +398,10 @@ func courierText(r *report) {
 				}
 			}
 		default:
-			if h, k := hostAt(l); k > 0 && h.address != "" && len(bytes.Trim(l[k:], ": ")) == 0 {
-				it.Refuser = r.b.mention(Refuser, h, at, at+k)
+			// The host and its address, in a line or wrapped between them.
+			f := r.doc.flow(at, r.doc.LineEnd(min(i+1, r.last-1)))
+			if h, k := hostAt(f.text); k > 0 && h.address != "" && k < len(f.text) && f.text[k] == ':' && it.Refuser.IsZero() {
+				it.Refuser = f.mention(Refuser, h, 0, k)
 			}
 		}
 	}
@@ -556,7 +559,7 @@ func surfControlText(r *report) {
 		}
 		it := r.item(a)
 		if h, k := hostAt(l[n+2:]); k > 0 {
-			f := r.doc.flow(at+n+2+k, r.doc.LineEnd(i))
+			f := r.doc.flow(at+n+2+k, r.paragraphEnd(i, 4))
 			o := 0
 			for o < len(f.text) && (f.text[o] == ',' || f.text[o] == ' ') {
 				o++

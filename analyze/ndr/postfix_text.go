@@ -13,15 +13,14 @@ func postfixText(r *report) {
 		}
 	}
 	for i := r.b.First; i < min(r.last, r.body); i++ {
-		l := r.doc.Line(i)
+		l, at := r.line(i)
 		if len(l) < 5 || l[0] != '<' {
 			continue
 		}
-		at := r.doc.LineStart(i)
 		end := i
 		for end+1 < r.last {
-			m := r.doc.Line(end + 1)
-			if len(bytes.TrimSpace(m)) == 0 || m[0] == '<' {
+			m, _ := r.line(end + 1)
+			if len(m) == 0 || m[0] == '<' && !r.goesOnWithAddress(end) {
 				break
 			}
 			end++
@@ -68,4 +67,19 @@ func postfixText(r *report) {
 	if r.status.ppe {
 		r.format = "ppe-dsn"
 	}
+}
+
+// goesOnWithAddress reports whether line i ends in the middle of a reply, so
+// that an address at the start of the next line belongs to it and opens no
+// paragraph: the indent of continuations gets lost.
+func (r *report) goesOnWithAddress(i int) bool {
+	l, _ := r.line(i)
+	if bytes.HasSuffix(l, []byte("said:")) || bytes.HasSuffix(l, []byte("talk to me:")) || bytes.HasSuffix(l, []byte("(expanded from")) {
+		return true
+	}
+	word := l[bytes.LastIndexByte(l, ' ')+1:]
+	if len(word) == 3 && number(word) >= 200 {
+		return true
+	}
+	return statusCode(word) == string(word) && len(word) >= 5
 }

@@ -9,13 +9,7 @@ import (
 // qmailText reads the reports of qmail and Yahoo: "<r>:" and its lines.
 func qmailText(r *report) {
 	if m := r.find(signQmail); m != nil {
-		l, at := r.line(int(m.line))
-		if n := bytes.Index(l, []byte(" at ")); n >= 0 {
-			o := n + len(" at ")
-			if h, k := hostAt(l[o:]); k > 0 {
-				r.reporter = r.b.mention(Reporter, h, at+o, at+o+k)
-			}
-		}
+		r.reporterBehind(m, " program at ")
 	}
 	for i := r.b.First; i < r.last; i++ {
 		l, _ := r.line(i)
@@ -38,6 +32,17 @@ func qmailText(r *report) {
 			r.qmailReason(i+1, end, it)
 		}
 		i = end - 1
+	}
+}
+
+// reporterBehind reads the host that follows words in the sentence of a mark.
+func (r *report) reporterBehind(m *mark, words string) {
+	f := r.doc.flow(r.doc.LineStart(int(m.line)), r.paragraphEnd(int(m.line), 3))
+	if n := f.find(words, 0); n >= 0 {
+		o := n + len(words)
+		if h, k := hostAt(f.text[o:]); k > 0 {
+			r.reporter = f.mention(Reporter, h, o, o+k)
+		}
 	}
 }
 

@@ -21,6 +21,45 @@ func (d *Document) quoting() bool {
 	}
 }
 
+// dedent takes off the blanks that all lines begin with: a text that was copied
+// out of a list, a chat or a code block. It reports whether there were any.
+func (d *Document) dedent() bool {
+	indent := -1
+	for i := range d.starts {
+		l := d.Line(i)
+		n := 0
+		for n < len(l) && (l[n] == ' ' || l[n] == '\t') {
+			n++
+		}
+		if n == len(l) {
+			continue
+		}
+		if n == 0 {
+			return false
+		}
+		if indent < 0 || n < indent {
+			indent = n
+		}
+	}
+	if indent <= 0 || len(d.mails) > 0 {
+		return false
+	}
+	r := newRewriter(d.Text)
+	at := 0
+	for i := range d.starts {
+		start := d.LineStart(i)
+		end := min(start+indent, d.LineEnd(i))
+		if end > start {
+			r.copy(at, start)
+			at = end
+		}
+	}
+	r.copy(at, len(d.Text))
+	d.move(r)
+	d.apply(r)
+	return true
+}
+
 // mayBeQuoted reports whether any line begins with a mark.
 func (d *Document) mayBeQuoted() bool {
 	for _, at := range d.starts {

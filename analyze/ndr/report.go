@@ -3,6 +3,7 @@ package ndr
 import (
 	"bytes"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/smtp-handoff/handoff/analyze/transcript"
@@ -218,11 +219,20 @@ func (r *report) find(s sign) *mark {
 	return nil
 }
 
+// signOf is the sign of a line, signNone if it has none.
+func (r *report) signOf(line int) sign {
+	i := sort.Search(len(r.marks), func(i int) bool { return int(r.marks[i].line) >= line })
+	if i < len(r.marks) && int(r.marks[i].line) == line {
+		return r.marks[i].sign
+	}
+	return signNone
+}
+
 // hostBehind reads the host that follows a phrase or label in its line; behind
 // an empty value it looks in the next line.
 func (r *report) hostBehind(m *mark, role Role) Mention {
 	at := int(m.at)
-	line := int(m.line)
+	line := r.doc.LineAt(at)
 	end := r.doc.LineEnd(line)
 	text := r.doc.Text
 	i := at

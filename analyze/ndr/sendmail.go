@@ -58,6 +58,9 @@ func (r *report) sendmailAddresses(first, last int) {
 		if len(l) == 0 {
 			continue
 		}
+		if i == first && bytes.HasSuffix(l, []byte("---")) && !bytes.ContainsAny(l, "@(") {
+			continue // the end of the heading, wrapped
+		}
 		if s, _ := signAt(r.doc.Line(i)); s == signSeparator || bytes.HasPrefix(l, []byte("--")) {
 			return
 		}
@@ -98,7 +101,14 @@ func (r *report) sendmailAddresses(first, last int) {
 		if len(rest) > 1 && (rest[0] == '(' || rest[0] == '[') {
 			// McAfee: <r>   (REPLY); X1: r [words]
 			o := at + bytes.IndexByte(l[lead+n:], rest[0]) + lead + n + 1
-			f := r.doc.flow(o, at+len(l)-1)
+			end := at + len(l)
+			if closing := closingOf(rest[0]); rest[len(rest)-1] != closing && i+1 < last {
+				if m, at := r.line(i + 1); len(m) > 0 && m[len(m)-1] == closing {
+					i++ // wrapped before it closed
+					end = at + len(m)
+				}
+			}
+			f := r.doc.flow(o, max(end-1, o))
 			reason := f.text
 			if rest[0] == '(' && foldPrefix(reason, "reason:") {
 				sendmailParenthesis(&f, it)
@@ -167,14 +177,23 @@ func (r *report) sendmailTries(from int) []sendmailTry {
 		}
 		switch l[0] {
 		case '.', 'w', 'W':
-			n := foldIndexIn(l, "while talking to ")
+			n := foldIndexIn(l, "while talking to")
 			if n < 0 {
 				continue
 			}
-			o := n + len("while talking to ")
+			o := n + len("while talking to")
+			command = ""
+			if rest := bytes.TrimSpace(l[o:]); len(rest) == 0 && i+1 < r.last {
+				// Wrapped before the name.
+				i++
+				l, at = r.line(i)
+				o = 0
+			}
+			for o < len(l) && l[o] == ' ' {
+				o++
+			}
 			if h, k := hostAt(l[o:]); k > 0 {
 				host = r.b.mention(Refuser, h, at+o, at+o+k)
-				command = ""
 			}
 		case '>':
 			if bytes.HasPrefix(l, []byte(">>> ")) {
@@ -323,8 +342,12 @@ func (r *report) sendmailUnmarked(from int) {
 		dots := bytes.Index(l, []byte("... "))
 		if dots < 0 {
 			// Kin print the reply alone.
-			if len(r.items) == 1 && r.items[0].Reply.IsZero() && isDigit(l[0]) {
-				f := r.doc.flow(at, at+len(l))
+			if len(r.items) == 1 && r.items[0].Reply.IsZero() && !r.items[0].LocalOnlyExpiry && isDigit(l[0]) {
+				end := i
+				for end+1 < min(r.last, r.body) && end-i < 6 && r.goesOnUnmarked(end+1) {
+					end++
+				}
+				f := r.doc.flow(at, r.doc.LineEnd(end))
 				if sendmailFound(&f, 0, len(f.text), &r.items[0]) {
 					continue
 				}
@@ -356,7 +379,11 @@ func (r *report) sendmailUnmarked(from int) {
 		if n == 0 && !listed {
 			continue
 		}
-		f := r.doc.flow(at+dots+len("... "), at+len(l))
+		end := i
+		for end+1 < min(r.last, r.body) && end-i < 6 && r.goesOnUnmarked(end+1) {
+			end++
+		}
+		f := r.doc.flow(at+dots+len("... "), r.doc.LineEnd(end))
 		var it *Item
 		switch {
 		case n > 0 && (!listed || r.known(a)):
@@ -378,7 +405,7 @@ func (r *report) sendmailUnmarked(from int) {
 		}
 		// G's own words: "554 <r>... 550 Host unknown (Authoritative …)".
 		if !listed || it.LocalReply.IsZero() && it.Fault == transcript.FaultNone {
-			g := r.doc.flow(at, at+len(l))
+			g := r.doc.flow(at, r.doc.LineEnd(end))
 			fault, stage := sendmailFault(f.text)
 			if fault != transcript.FaultNone {
 				it.Fault, it.Stage, it.FaultSpan = fault, stage, f.span(0, len(f.text))
@@ -388,6 +415,18 @@ func (r *report) sendmailUnmarked(from int) {
 			}
 		}
 	}
+}
+
+// goesOnUnmarked reports whether a line is the wrapped rest of an unmarked line.
+func (r *report) goesOnUnmarked(i int) bool {
+	l, _ := r.line(i)
+	switch {
+	case len(l) == 0, l[0] == '>', l[0] == '<', l[0] == '.', l[0] == '-':
+		return false
+	case len(l) > 3 && isDigit(l[0]) && isDigit(l[1]) && isDigit(l[2]) && l[3] == ' ':
+		return false
+	}
+	return !foldPrefix(l, "message ") && !foldPrefix(l, "warning") && !bytes.Contains(l, []byte("... "))
 }
 
 // isSummary reports whether a reply is one of the summaries that Sendmail ends

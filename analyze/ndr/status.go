@@ -60,7 +60,7 @@ func (r *report) readStatus() {
 		}
 		switch m.sign {
 		case fieldReportingMTA:
-			if h, n := hostAt(doc.Text[at:end]); n > 0 {
+			if h, n := hostAt(doc.Text[at:r.fieldEnd(k)]); n > 0 {
 				if s.reporter.IsZero() {
 					s.reporter = r.b.mention(Reporter, h, at, at+n)
 				}
@@ -71,12 +71,12 @@ func (r *report) readStatus() {
 			s.arrival = parseTime(doc.Text[at:end])
 			continue
 		case fieldQueueID:
-			s.queueID = string(bytes.TrimSpace(doc.Text[at:end]))
+			s.queueID = string(bytes.TrimSpace(doc.Text[at:r.fieldEnd(k)]))
 			s.mailName = true
 			s.ppe = s.ppe || foldPrefix(bytes.TrimLeft(doc.Line(line), " >"), "x-ppe-hosted")
 			continue
 		case fieldSender:
-			if a := fieldAddress(doc.Text[at:end]); a != "" {
+			if a := fieldAddress(doc.Text[at:r.fieldEnd(k)]); a != "" {
 				s.sender = a
 			}
 			continue
@@ -129,7 +129,7 @@ func (r *report) readStatus() {
 			}
 		case fieldRemoteMTA:
 			g.hasRemote = true
-			if h, n := hostAt(value); n > 0 {
+			if h, n := hostAt(doc.Text[at:fieldEnd]); n > 0 {
 				g.remote = r.b.mention(Refuser, h, at, at+n)
 			}
 		case fieldDiagnostic:
@@ -216,7 +216,10 @@ func (r *report) fieldEnd(k int) int {
 		}
 		if len(t) == len(l) {
 			// Not indented: a continuation only if it looks like running text.
-			if fieldName(l) > 0 || bytes.HasPrefix(l, []byte("--")) || l[0] == '<' && m.sign != fieldDiagnostic || m.sign != fieldDiagnostic {
+			// Or a value that cannot end where its line does.
+			prev := bytes.TrimRight(doc.Text[int(m.at):end], " \t")
+			open := l[0] == '(' || i == line+1 && fieldName(l) == 0 && (len(bytes.TrimSpace(prev)) == 0 || prev[len(prev)-1] == ';')
+			if !open && (fieldName(l) > 0 || bytes.HasPrefix(l, []byte("--")) || m.sign != fieldDiagnostic) {
 				break
 			}
 		}
