@@ -79,7 +79,7 @@ func headline(all []judgement) Summary {
 		s.Next = mixedNext(all)
 		return s
 	}
-	s.Headline = say(first, len(all))
+	s.Headline = say(first, also(all))
 	s.Next = first.next()
 	return s
 }
@@ -169,11 +169,11 @@ func fit(texts ...string) string {
 
 // say is the headline of one outcome. It names the host when that fits, else
 // speaks of the relay.
-func say(g *judgement, n int) string {
+func say(g *judgement, tail string) string {
 	what, do := g.words(hostName(g.subject(), g.standIn()))
 	full := clause(what, do)
-	if n > 1 {
-		if t := full + " (" + itoa(n) + " recipients)"; utf8.RuneCountInString(t) <= maxHeadline {
+	if tail != "" {
+		if t := full + tail; utf8.RuneCountInString(t) <= maxHeadline {
 			return t
 		}
 	}
@@ -182,6 +182,22 @@ func say(g *judgement, n int) string {
 	}
 	short, _ := g.words(g.standIn())
 	return fit(clause(short, do), what, short)
+}
+
+// also tells that the headline of the first outcome stands for more of them: for
+// recipients that met the same, or for others that did not.
+func also(all []judgement) string {
+	if len(all) < 2 {
+		return ""
+	}
+	a := &all[0].out
+	for i := range all[1:] {
+		b := &all[i+1].out
+		if a.Stage != b.Stage || a.Reply.Code != b.Reply.Code || a.RefusedBy != b.RefusedBy || a.Target != b.Target {
+			return "; and " + itoa(len(all)-1) + " more"
+		}
+	}
+	return " (" + itoa(len(all)) + " recipients)"
 }
 
 // clause joins what is so and what to do.
@@ -231,7 +247,10 @@ func (g *judgement) subject() string {
 		}
 		return o.Target
 	case HandshakeFailed, Unreachable:
-		return o.Target
+		if o.Target != "" {
+			return o.Target
+		}
+		return o.RefusedBy
 	case NeverReached, AcceptedThenBounced:
 		if o.RefusedBy != "" {
 			return o.RefusedBy
@@ -354,6 +373,9 @@ func (g *judgement) laterDo() string {
 func (g *judgement) handshakeWords(host string) (what, do string) {
 	switch g.obs.Stage {
 	case transcript.StageTLS:
+		if g.out.Reply.Code/100 == 5 {
+			return "STARTTLS is not known at " + host + g.inBrackets(), "exempt it from SMTP inspection on the way"
+		}
 		p := g.obs.TLS
 		if p == "" {
 			p = tlsFault(g.obs.Words)

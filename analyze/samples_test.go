@@ -14,27 +14,30 @@ import (
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
 
-// eachSample calls fn with every sample of testdata/reports.
+// eachSample calls fn with every sample of reports, logs and transcripts.
 func eachSample(t *testing.T, fn func(name string, text []byte)) {
 	t.Helper()
-	root := filepath.Join("..", "testdata", "reports")
+	root := filepath.Join("..", "testdata")
 	n := 0
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || filepath.Ext(path) == ".json" {
+	for _, dir := range []string{"reports", "logs", "transcripts"} {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(path) == ".json" {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			n++
+			name, err := filepath.Rel(root, path)
+			fn(filepath.ToSlash(name), text)
 			return err
-		}
-		text, err := os.ReadFile(path)
+		})
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
-		n++
-		fn(filepath.ToSlash(strings.TrimPrefix(path, root)), text)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
-	if n < 50 {
+	if n < 100 {
 		t.Fatalf("only %d samples under %s", n, root)
 	}
 }
@@ -100,7 +103,6 @@ func TestSampleVerdicts(t *testing.T) {
 			s += fmt.Sprintf("\t%s/%s %s %s %s to <%s> reply %d %s by <%s> from <%s> target <%s> port %d\n",
 				o.Verdict, o.Stage, o.Party, o.Direction, o.Confidence, o.Recipient, o.Reply.Code, o.Reply.Enhanced, o.RefusedBy, o.ReportedBy, o.Target, o.Port)
 		}
-		name = strings.TrimPrefix(name, "/")
 		got[name] = s
 		b.WriteString("= " + name + "\n" + s)
 	})
