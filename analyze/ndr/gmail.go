@@ -45,8 +45,13 @@ func gmailText(r *report) {
 		case signGmailResponse:
 			r.gmailResponse(i, foldIndexIn(l, "remote server") >= 0)
 		}
-		if n := bytes.Index(l, []byte("The error that the other server returned was:")); n >= 0 {
-			r.gmailOther(i, at+n+len("The error that the other server returned was:"))
+		const returned = "The error that the other server returned"
+		if n := bytes.Index(l, []byte(returned)); n >= 0 {
+			f := r.doc.flow(at+n, r.doc.LineEnd(min(i+1, r.last-1)))
+			if c := f.find(" was:", len(returned)); c == len(returned) {
+				from := f.end(c + len(" was:"))
+				r.gmailOther(r.doc.LineAt(from-1), from)
+			}
 		}
 		if bytes.HasPrefix(l, []byte("Google tried to deliver")) {
 			r.gmailServer(i, at)
