@@ -412,6 +412,9 @@ func allBlob(s string) bool {
 // clientLine is a line that the client said, or that nobody is named for.
 func (f *finder) clientLine(st *talkState, l spokenLine, s string) {
 	if l.marked {
+		if Verb(s) == "AUTH" && !namesMechanism(s) {
+			return // "send: auth on 587": about AUTH
+		}
 		start, end := st.step(Client, s)
 		f.hideSaid(st, l, start, end)
 		return
@@ -421,14 +424,7 @@ func (f *finder) clientLine(st *talkState, l spokenLine, s string) {
 		return
 	}
 	if Verb(s) == "AUTH" {
-		fields := strings.Fields(s)
-		if len(fields) > 2 && (!isMechanism(fields[1]) || isMechanism(fields[2]) || isStopWord(fields[2])) {
-			return // "AUTH LOGIN PLAIN", "AUTH LOGIN failed": about AUTH, not AUTH
-		}
-		if len(fields) == 2 && !isMechanism(fields[1]) {
-			return
-		}
-		if len(fields) > 4 {
+		if !isAuthCommand(s) {
 			return
 		}
 		start, end := st.step(Client, s)
@@ -455,6 +451,23 @@ func (f *finder) clientLine(st *talkState, l spokenLine, s string) {
 	default:
 		st.gap = true
 	}
+}
+
+// isAuthCommand tells an AUTH command from words about AUTH: "AUTH LOGIN PLAIN"
+// lists, "AUTH LOGIN failed" tells, "AUTH works on 587 only" explains.
+func isAuthCommand(s string) bool {
+	f := strings.Fields(s)
+	if len(f) < 2 || len(f) > 4 || !isMechanism(f[1]) {
+		return false
+	}
+	return len(f) == 2 || !isMechanism(f[2]) && !isStopWord(f[2])
+}
+
+// namesMechanism reports whether a mechanism stands behind AUTH: one that is
+// registered, or one in capitals.
+func namesMechanism(s string) bool {
+	f := strings.Fields(s)
+	return len(f) == 1 || isMechanism(f[1]) || f[1] == strings.ToUpper(f[1]) && f[1] != strings.ToLower(f[1])
 }
 
 func (f *finder) hideSaid(st *talkState, l spokenLine, start, end int) {
@@ -523,9 +536,9 @@ func (f *finder) literals(st *talkState, from, to int) {
 		case isReplyLine(s):
 			st.step(Server, s)
 			st.since, st.gap = 0, false
-		case Verb(s) == "AUTH":
+		case isAuthCommand(s) && Verb(s) == "AUTH":
 			a, b := st.step(Client, s)
-			if a < b && !alreadyHidden(s[a:b]) && !isStopWord(s[a:b]) && !isMechanism(s[a:b]) {
+			if a < b && !alreadyHidden(s[a:b]) {
 				f.hide(start+a, start+b, st.learn(s[a:b])...)
 			}
 		case st.state == authPrompts && Verb(s) == "" && (isEncoded(s) || len(s) >= 4 && len(s)%4 == 0 && strings.HasSuffix(s, "=") && allBlob(s)):

@@ -327,13 +327,13 @@ func (f *finder) pair(i int) {
 		for start < len(text) && (isAlnum(text[start]) || text[start] == '.' || text[start] == '-') {
 			start++
 		}
-		if start == i+1 || start >= len(text) || text[start] != ':' {
+		if start >= len(text) || text[start] != ':' || strings.IndexByte(text[i+1:start], '.') < 1 {
 			return
 		}
 	}
 	s, e, _ := f.word(start+1, false)
 	value := text[s:e]
-	if value == "" || value[0] == '/' || value[0] == '~' || isMailbox(value) || !looksRandom(value) {
+	if value == "" || strings.IndexByte("/~:", value[0]) >= 0 || isMailbox(value) || !looksRandom(value) {
 		return
 	}
 	f.value(s, e)

@@ -281,7 +281,7 @@ func (f *finder) word(i int, query bool) (start, end int, quoted bool) {
 		if query && (c == '&' || c == '#') {
 			break
 		}
-		if c == '<' && end+1 < len(text) && (text[end+1] == '/' || strings.HasPrefix(text[end:], "<br")) {
+		if c == '<' && end+1 < len(text) && (text[end+1] == '/' || strings.HasPrefix(text[end:], "<br")) || c == '&' && endsReference(text[end:]) {
 			break
 		}
 		if (c == ',' || c == ';') && (end+1 == len(text) || text[end+1] <= ' ' || isKeyAhead(text[end+1:])) {
@@ -296,13 +296,24 @@ func (f *finder) word(i int, query bool) (start, end int, quoted bool) {
 	for end > start {
 		c := text[end-1]
 		if c == ')' && strings.IndexByte(text[start:end], '(') < 0 || c == '}' && strings.IndexByte(text[start:end], '{') < 0 ||
-			c == '"' || c == '\'' || c == ']' && strings.IndexByte(text[start:end], '[') < 0 {
+			c == '>' && strings.IndexByte(text[start:end], '<') < 0 || c == ']' && strings.IndexByte(text[start:end], '[') < 0 || c == '"' || c == '\'' || c == '`' {
 			end--
 			continue
 		}
 		break
 	}
 	return start, end, false
+}
+
+// endsReference reports whether a character reference of HTML ends a word. What
+// it stands for is looked at in the view of the HTML.
+func endsReference(s string) bool {
+	for _, r := range [...]string{"&gt;", "&lt;", "&quot;", "&nbsp;", "&#39;", "&#34;"} {
+		if strings.HasPrefix(s, r) {
+			return true
+		}
+	}
+	return false
 }
 
 // endsEscaped reports whether an escaped line end in a literal is its end.
@@ -324,6 +335,9 @@ func isKeyAhead(s string) bool {
 // labelled is "Password: value", as in YAML, JSON, a form or a letter.
 func (f *finder) labelled(k keyPlace, i int, quotedKey bool) {
 	text := f.text
+	if i < len(text) && text[i] == k.before && strings.IndexByte("\"'`", k.before) >= 0 {
+		return // `Password:`: the label stands in quotes with its colon
+	}
 	j := skipBlanks(text, i)
 	if j >= len(text) || text[j] == '\n' || text[j] == '\r' {
 		f.nextLineValue(k, j)
@@ -474,7 +488,7 @@ func isVerbToBe(s string) bool {
 // fetchmail's "user u".
 func isNetrc(head string) bool {
 	f := strings.Fields(head)
-	if len(f) < 2 {
+	if len(f) < 2 || isStopWord(f[len(f)-1]) {
 		return false
 	}
 	switch f[len(f)-2] {
@@ -503,22 +517,40 @@ func (f *finder) value(start, end int) {
 		end--
 	}
 	s := f.text[start:end]
-	if s == "" || isStopWord(s) || isPlaceholder(s) {
+	if len(s) < 2 || isStopWord(s) || isPlaceholder(s) {
 		return
 	}
-	if isMailbox(s) {
+	quoted := start > 0 && (f.text[start-1] == '"' || f.text[start-1] == '\'')
+	if isMailbox(s) || isIdentifier(s, quoted) {
 		f.hide(start, end)
 		return
 	}
 	f.hide(start, end, s)
 }
 
+// isIdentifier reports whether a value is more likely a name of a program than
+// a secret: "d.password", "$context->digest()", and words that stand in no
+// quotes. It is hidden where it stands, and not looked for elsewhere.
+func isIdentifier(s string, quoted bool) bool {
+	letters := true
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z':
+		case strings.IndexByte("_.:-[](){}$>+,;&*\"'", c) >= 0:
+			letters = false
+		default:
+			return false
+		}
+	}
+	return !letters || !quoted
+}
+
 // stopWords are what people and programs write about passwords.
 var stopWords = func() map[string]bool {
 	m := map[string]bool{}
 	for _, w := range strings.Fields(`
-		a accepted again already also an and any are at authentication auth be been being blank but by can cannot case changed check command configured correct
-		could default denied did different disabled does empty enabled encrypted error expired fail failed failure false fehlt file fine for format found from
+		a accepted again already another also an and any are at authentication auth be been being blank but by can cannot case changed check command configured correct
+		could default denied did entered exposed generated given kept printed read taken typed visible written asked chosen different disabled does empty enabled encrypted error expired fail failed failure false fehlt file fine for format found from
 		gone good had has hash have here hidden if ignored in incorrect invalid is it its known leaked left length login masked me missing must n/a name needed neither never new
 		nil no none not null of off ok okay old on only or out plain plaintext please prompt protected question redacted refused rejected removed required reset
 		revoked right rotated same saved see sent set should shown stored successful suppressed than that the there this to too true try type undefined
@@ -693,7 +725,9 @@ func (f *finder) flag(i int) {
 		return
 	}
 	if pair {
-		if c := strings.IndexByte(text[start:stop], ':'); c > 0 && !allDigits(text[start+c+1:stop]) || c > 0 && stop-start-c > 6 {
+		if c := strings.IndexByte(text[start:stop], ':'); !isAlnum(text[start]) {
+			return
+		} else if c > 0 && !allDigits(text[start+c+1:stop]) || c > 0 && stop-start-c > 6 {
 			f.value(start+c+1, stop)
 		}
 	}

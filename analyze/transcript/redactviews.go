@@ -371,8 +371,8 @@ func hexViews(text string) (views []*view, covered [][2]int) {
 	}
 	for i := 0; i < len(text); {
 		end := lineEnd(text, i)
-		if c := text[i]; end-i > 20 && end-i < 160 && (isDigit(c) || unhex(c) >= 0 || c == ' ' || c == '\t' || c == '>') {
-			if bytes, cols := hexLine(text, i, end); bytes != "" {
+		if c := text[i]; (end-i > 20 || v != nil && end-i > 6) && end-i < 160 && (isDigit(c) || unhex(c) >= 0 || c == ' ' || c == '\t' || c == '>') {
+			if bytes, cols := hexLine(text, i, end); len(bytes) > 3 || v != nil && bytes != "" {
 				if v == nil {
 					v = new(view)
 					start = i
@@ -452,7 +452,7 @@ func hexLine(text string, from, to int) (string, []columns) {
 			cols = append(cols, columns{hex: uint32(i), hexEnd: uint32(i + 2)})
 		}
 	}
-	if len(b) < 4 {
+	if len(b) == 0 {
 		return "", nil
 	}
 	i = skipBlanks(text, i)

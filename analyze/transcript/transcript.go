@@ -8,6 +8,28 @@
 //
 // The package keeps, formats, parses and masks. It does not judge: verdicts are
 // the business of package analyze. It imports the standard library only.
+//
+// # Reading
+//
+// ParseReply reads a reply as reports quote it; Reply has Text, Class, Inner
+// (the answer that another system wraps) and Stage (for a reply that stands
+// alone). KindOf says what the words of a reply mean, from one table of phrases;
+// Kind has Stage and Echo. Verb, Path and StageOf take commands apart.
+// HostIsUnder compares hosts by their last labels, Lookalike finds those that
+// only look right. Session.FirstFailure is the cause, what follows are its
+// consequences.
+//
+// # Writing
+//
+// Format writes a session in the marks of swaks and Parse reads it back;
+// Session has a JSON form without loss. Escape, EscapeLines, EscapeJSON and
+// AppendJSONString make untrusted text fit to be shown.
+//
+// # Hiding
+//
+// Secrets go at the time of recording through a Masker, which follows AUTH over
+// lines with their speaker, and Known, which finds a secret that we hold in all
+// its forms. Pasted text goes through Redact or a Redactor, by grammar.
 package transcript
 
 import "time"
