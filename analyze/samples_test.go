@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"unicode"
 	"unicode/utf8"
@@ -129,4 +130,27 @@ func TestSampleVerdicts(t *testing.T) {
 	if n := len(got) - known; n > 0 {
 		t.Logf("%d samples are newer than %s", n, golden)
 	}
+}
+
+// TestSideBySide: any number of analyses at once give the bytes of one after
+// the other.
+func TestSideBySide(t *testing.T) {
+	var texts [][]byte
+	var want []string
+	eachSample(t, func(_ string, text []byte) {
+		texts = append(texts, text)
+		want = append(want, string(Analyze(text, Options{}).AppendJSON(nil)))
+	})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for i, text := range texts {
+				if got := string(Analyze(text, Options{}).AppendJSON(nil)); got != want[i] {
+					t.Errorf("sample %d differs:\n%s\n%s", i, got, want[i])
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
