@@ -45,11 +45,11 @@ func gmailText(r *report) {
 		case signGmailResponse:
 			r.gmailResponse(i, foldIndexIn(l, "remote server") >= 0)
 		}
-		const returned = "The error that the other server returned"
-		if n := bytes.Index(l, []byte(returned)); n >= 0 {
+		const lead, returned = "The error that the other", "The error that the other server returned was:"
+		if n := bytes.Index(l, []byte(lead)); n >= 0 {
 			f := r.doc.flow(at+n, r.doc.LineEnd(min(i+1, r.last-1)))
-			if c := f.find(" was:", len(returned)); c == len(returned) {
-				from := f.end(c + len(" was:"))
+			if bytes.HasPrefix(f.text, []byte(returned)) {
+				from := f.end(len(returned))
 				r.gmailOther(r.doc.LineAt(from-1), from)
 			}
 		}
