@@ -308,13 +308,11 @@ func (s *diagnosis) try(ctx context.Context, d *analyze.Diagnosis, t analyze.Cat
 		return false
 	}
 	s.count(rep)
-	for _, o := range analyze.ObserveProbe(judged(&j, res), s.options) {
-		if o.Verdict == analyze.InsufficientEvidence {
-			return false
-		}
-		return d.Observe(t.ID, o) == nil
+	seen := analyze.ObserveProbe(judged(&j, res), s.options)
+	if len(seen) == 0 || seen[0].Verdict == analyze.InsufficientEvidence {
+		return false
 	}
-	return false
+	return d.Observe(t.ID, seen[0]) == nil
 }
 
 // question asks for what a look shows; an empty answer leaves it open.

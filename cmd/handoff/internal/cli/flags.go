@@ -109,7 +109,23 @@ func (p *program) configFile(cmd *cobra.Command) (*config.File, error) {
 	for _, w := range f.Warnings {
 		p.warn("%s: %s", name, w)
 	}
+	for _, d := range f.DefaultNames() {
+		if !anyFlag(cmd.Root(), d) {
+			return nil, fail(exitConfig, fmt.Sprintf("%s: defaults: no command has a flag --%s", name, d))
+		}
+	}
 	return f, nil
+}
+
+// anyFlag reports whether a command, or one beneath it, has a flag that people
+// may set by its long name.
+func anyFlag(cmd *cobra.Command, name string) bool {
+	for _, set := range []*pflag.FlagSet{cmd.Flags(), cmd.PersistentFlags()} {
+		if f := set.Lookup(name); f != nil && !f.Hidden {
+			return true
+		}
+	}
+	return slices.ContainsFunc(cmd.Commands(), func(sub *cobra.Command) bool { return anyFlag(sub, name) })
 }
 
 // fill sets the flags that the command line left alone.

@@ -69,6 +69,12 @@ func TestPrecedence(t *testing.T) {
 	if err := os.WriteFile(file, []byte("defaults:\n  intent: server\n  format: jsonl\n  our-domain: [a.example, b.example]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	typo, secret := filepath.Join(dir, "typo.yaml"), filepath.Join(dir, "secret.yaml")
+	for name, text := range map[string]string{typo: "defaults: {intnet: server}\n", secret: "defaults: {password: planted}\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	run := func(env map[string]string, args ...string) string {
 		t.Helper()
 		var out, errs bytes.Buffer
@@ -88,6 +94,8 @@ func TestPrecedence(t *testing.T) {
 		{"environment before file", map[string]string{"HANDOFF_CONFIG": file, "HANDOFF_INTENT": "both"}, nil, `"intent":"both"`},
 		{"flag before all", map[string]string{"HANDOFF_CONFIG": file, "HANDOFF_INTENT": "both"}, []string{"--intent", "auth"}, `"intent":"auth"`},
 		{"flag before file", nil, []string{"--config", file, "-o", "text"}, "VERDICT refused"},
+		{"wrong name", map[string]string{"HANDOFF_CONFIG": typo}, nil, "no command has a flag --intnet"},
+		{"a secret in it", map[string]string{"HANDOFF_CONFIG": secret}, nil, "no command has a flag --password"},
 		{"wrong value", map[string]string{"HANDOFF_TIMEOUT": "soon"}, nil, "HANDOFF_TIMEOUT: --timeout does not take"},
 		{"no secret from there", map[string]string{"HANDOFF_PASSWORD": "planted"}, nil, "VERDICT ready"},
 	} {

@@ -368,5 +368,8 @@ func sorted[T any](m map[string]T) []string {
 	return names
 }
 
+// DefaultNames are the flags that Defaults sets, sorted.
+func (f *File) DefaultNames() []string { return sorted(f.Defaults) }
+
 // ModuleNames are the names of all modules, sorted.
 func (f *File) ModuleNames() []string { return sorted(f.Modules) }
