@@ -141,8 +141,8 @@ func shown(e *ending, o *Observation) bool {
 // other cause that predicts exactly the same and is simpler. No answer at all is
 // a fault of the inversion.
 func TestInversionOfPairs(t *testing.T) {
-	if testing.Short() {
-		t.Skip("some seconds")
+	if testing.Short() || raceDetector {
+		t.Skip("some seconds; minutes under the race detector, and one goroutine")
 	}
 	t.Parallel()
 	x := builtinExplainer()
