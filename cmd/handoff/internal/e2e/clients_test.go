@@ -5,6 +5,7 @@ import (
 	"net"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,6 +28,7 @@ const (
 
 // attempt is one way of submitting a message.
 type attempt struct {
+	host   string // name or address; the certificate is for the service's name
 	port   string
 	tls    bool
 	auth   string // mechanism; empty: no AUTH
@@ -50,7 +52,7 @@ func message(t *testing.T) string {
 
 func swaksTalker() talker {
 	return talker{name: "swaks", command: func(_ *testing.T, a announcement, x attempt) []string {
-		args := []string{"swaks", "--server", "127.0.0.1", "--port", x.port, "--helo", "mail.customer.example", "--from", x.from, "--to", stranger, "--timeout", "20s"}
+		args := []string{"swaks", "--server", x.host, "--port", x.port, "--helo", "mail.customer.example", "--from", x.from, "--to", stranger, "--timeout", "20s"}
 		if x.tls {
 			args = append(args, "--tls")
 		}
@@ -66,7 +68,7 @@ func msmtpTalker() talker {
 		secret := write(t, filepath.Join(t.TempDir(), "secret"), 0o600, x.secret+"\n")
 		args := []string{
 			"sh", "-c", `message=$1; shift; exec msmtp "$@" < "$message"`, "sh", message(t),
-			"--debug", "--file=/dev/null", "--host=127.0.0.1", "--port=" + x.port, "--domain=mail.customer.example", "--timeout=20", "--from=" + x.from,
+			"--debug", "--file=/dev/null", "--host=" + x.host, "--port=" + x.port, "--domain=mail.customer.example", "--timeout=20", "--from=" + x.from,
 		}
 		if x.tls {
 			args = append(args, "--tls=on", "--tls-trust-file="+a.CAFile, "--tls-host-override="+a.ServerName)
@@ -82,7 +84,7 @@ func curlTalker() talker {
 	// What curl -v prints of AUTH is masked from version 8 on.
 	return talker{name: "curl", hidden: true, command: func(t *testing.T, a announcement, x attempt) []string {
 		args := []string{
-			"curl", "-sS", "-v", "--max-time", "20", "--cacert", a.CAFile, "--resolve", a.ServerName + ":" + x.port + ":127.0.0.1",
+			"curl", "-sS", "-v", "--max-time", "20", "--cacert", a.CAFile, "--connect-to", "::" + x.host + ":",
 			"--mail-from", x.from, "--mail-rcpt", stranger, "--upload-file", message(t), "smtp://" + a.ServerName + ":" + x.port + "/mail.customer.example",
 		}
 		if x.tls {
@@ -98,10 +100,10 @@ func curlTalker() talker {
 // smtplibScript submits with Python's own library, its debug output on.
 const smtplibScript = `
 import smtplib, ssl, sys
-port, ca, name, tls, auth, user, secret, sender = sys.argv[1:9]
+host, port, ca, name, tls, auth, user, secret, sender = sys.argv[1:10]
 s = smtplib.SMTP(local_hostname="mail.customer.example", timeout=20)
 s.set_debuglevel(1)
-s.connect("127.0.0.1", int(port))
+s.connect(host, int(port))
 s._host = name
 if tls == "yes":
     s.starttls(context=ssl.create_default_context(cafile=ca))
@@ -132,13 +134,11 @@ func smtplibTalker() talker {
 		if x.tls {
 			tls = "yes"
 		}
-		return []string{python(t), "-c", smtplibScript, x.port, a.CAFile, a.ServerName, tls, x.auth, a.Credential.Username, x.secret, x.from}
+		return []string{python(t), "-c", smtplibScript, x.host, x.port, a.CAFile, a.ServerName, tls, x.auth, a.Credential.Username, x.secret, x.from}
 	}}
 }
 
-// Four client programs submit to the bundled relay, rightly and wrongly. Each
-// has to show the reply that the service is known for, and its debug output
-// must be read as what it was, without a secret in any report about it.
+// Four client programs submit to the bundled relay on free ports.
 func TestClientsOfRelay(t *testing.T) {
 	need(t)
 	a := startRelay(t, exec.Command(program, "relay", "--json", "--for", "5m", "--listen", "127.0.0.1:0", "--control", filepath.Join(t.TempDir(), "control")))
@@ -150,11 +150,28 @@ func TestClientsOfRelay(t *testing.T) {
 		}
 		port[p] = own
 	}
+	testClients(t, a, "127.0.0.1", port, run)
+}
+
+// They submit under the name and on the ports of the service, where the port
+// tells the causes apart.
+func TestClientsOfService(t *testing.T) {
+	ns := newNamespace(t, map[string]string{serviceName: serviceIP})
+	a := ns.bundledRelay(t)
+	testClients(t, a, serviceName, map[string]string{"25": "25", "587": "587"}, ns.run)
+}
+
+// testClients submits rightly and wrongly. Each client has to show the reply
+// that the service is known for, and its debug output must be read as what it
+// was, without a secret in any report about it.
+func testClients(t *testing.T, a announcement, host string, port map[string]string, client func(t *testing.T, stdin, name string, args ...string) result) {
 	for _, c := range []struct {
 		name           string
 		attempt        attempt
 		reply          string // in the client's output; empty: not asked
 		verdict, stage string
+		cause          string // must be among the causes; empty: not asked
+		anyPort        bool   // tried on free ports, too
 		only           string // name of the one client this is for; empty: all
 		not            string // name of the client that this is not for
 	}{
@@ -163,21 +180,21 @@ func TestClientsOfRelay(t *testing.T) {
 			reply: "250 2.0.0 Ok: queued as", verdict: "not-a-failure", stage: "accepted",
 		},
 		{
-			name: "right by LOGIN", attempt: attempt{port: "587", tls: true, auth: "login", secret: "right", from: registered},
+			name: "right by LOGIN", anyPort: true, attempt: attempt{port: "587", tls: true, auth: "login", secret: "right", from: registered},
 			reply: "235 2.7.0 Authentication successful", verdict: "not-a-failure", stage: "accepted",
 		},
 		{
-			name: "wrong password", attempt: attempt{port: "587", tls: true, auth: "plain", secret: wrongSecret, from: registered},
-			reply: authFailed, verdict: "refused", stage: "auth",
+			name: "wrong password", anyPort: true, attempt: attempt{port: "587", tls: true, auth: "plain", secret: wrongSecret, from: registered},
+			reply: authFailed, verdict: "refused", stage: "auth", cause: "credential-wrong",
 		},
 		{
 			name: "wrong password by LOGIN", attempt: attempt{port: "587", tls: true, auth: "login", secret: wrongSecret, from: registered},
-			reply: authFailed, verdict: "refused", stage: "auth",
+			reply: authFailed, verdict: "refused", stage: "auth", cause: "credential-wrong",
 		},
 		// No AUTH is offered on 25: most clients stop there by themselves.
 		{
 			name: "AUTH on 25", attempt: attempt{port: "25", tls: true, auth: "plain", secret: "right", from: registered},
-			verdict: "refused", stage: "auth", not: "curl",
+			verdict: "refused", stage: "auth", cause: "wrong-port", not: "curl",
 		},
 		// curl goes on without AUTH and meets the refusal.
 		{
@@ -186,50 +203,53 @@ func TestClientsOfRelay(t *testing.T) {
 		},
 		{
 			name: "AUTH on 25 all the same", attempt: attempt{port: "25", tls: true, auth: "unasked", secret: "right", from: registered},
-			reply: authDisabled, verdict: "refused", stage: "auth", only: "smtplib",
+			reply: authDisabled, verdict: "refused", stage: "auth", cause: "wrong-port", only: "smtplib",
 		},
 		{
-			name: "25 without AUTH", attempt: attempt{port: "25", from: registered},
-			reply: relayDenied, verdict: "refused", stage: "envelope",
+			name: "25 without AUTH", anyPort: true, attempt: attempt{port: "25", from: registered},
+			reply: relayDenied, verdict: "refused", stage: "envelope", cause: "sending-server-not-listed",
 		},
 		{
-			name: "587 without TLS", attempt: attempt{port: "587", from: registered},
-			reply: needStartTLS, verdict: "refused", stage: "tls",
+			name: "587 without TLS", anyPort: true, attempt: attempt{port: "587", from: registered},
+			reply: needStartTLS, verdict: "refused", stage: "tls", cause: "starttls-missing",
 		},
 		{
 			name: "587 without AUTH", attempt: attempt{port: "587", tls: true, from: registered},
-			reply: relayDenied, verdict: "refused", stage: "envelope",
+			reply: relayDenied, verdict: "refused", stage: "envelope", cause: "auth-missing",
 		},
 		{
 			name: "sender not registered", attempt: attempt{port: "587", tls: true, auth: "plain", secret: "right", from: unregistered},
-			reply: relayDenied, verdict: "refused", stage: "envelope",
+			reply: relayDenied, verdict: "refused", stage: "envelope", cause: "sender-not-registered",
 		},
 	} {
-		for _, client := range []talker{swaksTalker(), msmtpTalker(), curlTalker(), smtplibTalker()} {
-			if (c.only != "" && c.only != client.name) || c.not == client.name {
+		for _, tool := range []talker{swaksTalker(), msmtpTalker(), curlTalker(), smtplibTalker()} {
+			if port["587"] != "587" && !c.anyPort {
 				continue
 			}
-			t.Run(client.name+"/"+c.name, func(t *testing.T) {
-				if client.name != "smtplib" {
-					need(t, client.name)
+			if (c.only != "" && c.only != tool.name) || c.not == tool.name {
+				continue
+			}
+			t.Run(tool.name+"/"+c.name, func(t *testing.T) {
+				if tool.name != "smtplib" {
+					need(t, tool.name)
 				}
 				x := c.attempt
-				x.port = port[x.port]
+				x.host, x.port = host, port[x.port]
 				if x.secret == "right" {
 					x.secret = a.Credential.Password
 				}
-				args := client.command(t, a, x)
-				r := run(t, "", args[0], args[1:]...)
+				args := tool.command(t, a, x)
+				r := client(t, "", args[0], args[1:]...)
 				said := r.stdout + r.stderr
 				if (r.code == 0) != (c.verdict == "not-a-failure") {
-					t.Errorf("%s ended with %s", client.name, r)
+					t.Errorf("%s ended with %s", tool.name, r)
 				}
 				if !strings.Contains(said, c.reply) {
-					t.Errorf("%s does not show %q:\n%s", client.name, c.reply, said)
+					t.Errorf("%s does not show %q:\n%s", tool.name, c.reply, said)
 				}
 				secrets := secretForms(a.Credential.Username, x.secret)
-				if strings.Contains(said, "235 2.7.0") && !client.hidden && !containsAny(said, secrets) {
-					t.Errorf("%s shows no secret: nothing is tried here", client.name)
+				if strings.Contains(said, "235 2.7.0") && !tool.hidden && !containsAny(said, secrets) {
+					t.Errorf("%s shows no secret: nothing is tried here", tool.name)
 				}
 				rep, _ := report(t, said, "analyze", "-")
 				if got := string(rep.Verdict.Code); got != c.verdict {
@@ -245,6 +265,9 @@ func TestClientsOfRelay(t *testing.T) {
 					if got := replyOf(o.Reply.Code, o.Reply.Enhanced, o.Reply.Text); c.verdict == "refused" && c.reply != "" && got != c.reply {
 						t.Errorf("analyze says the reply was %q, want %q", got, c.reply)
 					}
+				}
+				if c.cause != "" && port["587"] == "587" && !slices.Contains(causes(rep), c.cause) {
+					t.Errorf("analyze finds the causes %v, not %s:\n%s", causes(rep), c.cause, said)
 				}
 				if x.secret == "" {
 					return
