@@ -121,7 +121,7 @@ func (r *report) exchangeStanzas(start int) {
 // lines that a mail program wrapped it into; last is the line in which the
 // quoted words begin.
 func (r *report) returnedHead(i int, l []byte, at int) (head flow, last int, ok bool) {
-	if bytes.Contains(l, []byte(" returned '")) || bytes.Contains(l, []byte(" returned \"")) {
+	if returnedAt(l) >= 0 {
 		if _, _, _, _, ok := returnedLine(l); ok {
 			return flow{doc: r.doc, text: l, cuts: []flowCut{{0, int32(at)}}}, i, true
 		}
@@ -157,19 +157,17 @@ func wholeAddress(l []byte, n int) bool {
 // returnedLine recognises "… Server returned 'TEXT", "DATE - Server at H (ip)
 // returned 'TEXT": where TEXT begins, the host with its place, the stamp.
 func returnedLine(l []byte) (from int, h host, place [2]int, when []byte, ok bool) {
-	n := bytes.Index(l, []byte(" returned '"))
-	quote := len(" returned '")
+	n := returnedAt(l)
+	const quote = len(" returned '")
 	if n < 0 {
-		if n = bytes.Index(l, []byte(" returned \"")); n < 0 {
-			return 0, h, place, nil, false
-		}
+		return 0, h, place, nil, false
 	}
 	head := l[:n]
 	k := foldIndex(head, "server")
 	if k < 0 {
 		return 0, h, place, nil, false
 	}
-	if at := bytes.Index(head[k:], []byte("erver at ")); at >= 0 {
+	if at := foldIndexIn(head[k:], "erver at "); at >= 0 {
 		start := k + at + len("erver at ")
 		if g, m := hostAt(l[start:n]); m > 0 {
 			h, place = g, [2]int{start, start + m}
@@ -179,6 +177,18 @@ func returnedLine(l []byte) (from int, h host, place [2]int, when []byte, ok boo
 		when = head[:dash]
 	}
 	return n + quote, h, place, when, true
+}
+
+// returnedAt finds " returned" and an opening quote, in any case.
+func returnedAt(l []byte) int {
+	n := foldIndexIn(l, " returned ")
+	if n < 0 {
+		return -1
+	}
+	if q := n + len(" returned "); q < len(l) && (l[q] == '\'' || l[q] == '"') {
+		return n
+	}
+	return -1
 }
 
 // quoteEnd is the offset behind the quoted words that begin in line i: they may

@@ -97,6 +97,10 @@ func unknownLanguage(b *Block) int {
 	if n := bytes.Index(t, []byte(" returned '")); n > 0 && bytes.Contains(t[max(0, n-300):n], []byte("erver")) {
 		return 30
 	}
+	// The human part alone begins with the name of a host.
+	if bytes.Contains(t, []byte(" gave this error:")) || bytes.Contains(t, []byte(" rejected your message to the following")) {
+		return 30
+	}
 	return 0
 }
 
