@@ -148,9 +148,16 @@ func digits(b []byte) bool {
 	return true
 }
 
+// quotedFrom stands at the head of mails that were filed twice: the second
+// program quoted the From_ line of the first.
+var quotedFrom = []byte(">From ")
+
 // headerName is the field name at the start of a header line (RFC 5322 §2.2),
-// nil when the line is none.
+// nil when the line is none. A quoted From_ line at the head counts as one.
 func headerName(b []byte, eol byte) []byte {
+	if bytes.HasPrefix(b, quotedFrom) && datedFrom(firstLine(b[1:], eol)) {
+		return quotedFrom[:5]
+	}
 	for i, c := range b {
 		switch {
 		case c == ':':

@@ -60,6 +60,7 @@ func TestSplit(t *testing.T) {
 		{"a From_ line in a body, no header behind", sep1 + mail + "\n" + sep2 + "is what the log said\n", []string{sep1 + mail + "\n" + sep2 + "is what the log said\n"}},
 		{"a From_ line in mid-paragraph, a header of any kind behind", sep1 + "Subject: x\n\ntext\n" + sep2 + "Note: y\n", []string{sep1 + "Subject: x\n\ntext\n" + sep2 + "Note: y\n"}},
 		{"quoted From_ lines stay", sep1 + mail + "\n>" + sep2 + mail, []string{sep1 + mail + "\n>" + sep2 + mail}},
+		{"filed twice: a quoted From_ line at the head", sep1 + ">" + sep2 + mail + "\n" + sep2 + mail, []string{sep1 + ">" + sep2 + mail + "\n", sep2 + mail}},
 		{"lying Content-Length", sep1 + "Content-Length: 999999\n" + mail + "\n" + sep2 + "Content-Length: 1\n" + mail, []string{sep1 + "Content-Length: 999999\n" + mail + "\n", sep2 + "Content-Length: 1\n" + mail}},
 		{"cut in the separator", sep1 + mail + "\nFrom desk@partner.exa", []string{sep1 + mail + "\nFrom desk@partner.exa"}},
 		{"a separator at the end", sep1 + mail + "\n" + sep2, []string{sep1 + mail + "\n", sep2}},
