@@ -291,7 +291,7 @@ func (g *judgement) words(host string) (what, do string) {
 		if g.rung == 3 {
 			return host + " offers AUTH only inside TLS", "switch STARTTLS on in the client"
 		}
-		return host + " refused " + refusedWhat(g.obs.Stage) + g.inBrackets(), orDo(rule.do, doAt(g.obs.Stage))
+		return host + " refused " + refusedWhat(g.obs.Stage) + g.inBrackets(), orDo(replyDo(&g.obs), doAt(g.obs.Stage))
 	case InboundRefused:
 		return host + " refused mail to its own customer" + g.inBrackets(), orDo(rule.do, "their admin checks the address")
 	case Deferred:
@@ -320,6 +320,20 @@ func (g *judgement) words(host string) (what, do string) {
 		return g.harmlessWords()
 	}
 	return g.missingWords()
+}
+
+// replyDo is what the words of a reply ask for, given what is known of the try: the
+// words of RAD are the same before and after a login.
+func replyDo(obs *Observation) string {
+	if obs.Kind == transcript.KindRelayDenied {
+		switch {
+		case obs.LoggedIn == transcript.Yes:
+			return "register the sender and its domain"
+		case obs.Port == 587 && obs.AuthTried == transcript.No:
+			return "log in before sending"
+		}
+	}
+	return ruleOf(obs.Kind).do
 }
 
 // orDo is what a reply's words ask for, else what its place suggests.

@@ -262,7 +262,7 @@ func TestProbeHeadlines(t *testing.T) {
 		},
 		{
 			"denied on both: one is expected, the other is not", IntentAuth, refused25, denied587, full, Refused, Problem,
-			"the relay refused the mail on 587 (554 5.7.1): use 587 with AUTH, or register the sender",
+			"outbound-us1.ppe-hosted.com refused the mail on 587 (554 5.7.1): register the sender and its domain",
 			"relay-access-denied info expected, relay-access-denied error, auth-accepted info",
 		},
 		{

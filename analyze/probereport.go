@@ -262,7 +262,7 @@ func (j *probeJudge) sessionWords(g *sessionJudgement) (what, do string) {
 		case findingMechanism:
 			return "no AUTH mechanism in common on " + p, "allow PLAIN or LOGIN"
 		}
-		return "the relay refused " + refusedWhat(g.stage) + " on " + p + codes, orDo(rule.do, doAt(g.stage))
+		return "the relay refused " + refusedWhat(g.stage) + " on " + p + codes, orDo(replyDo(&g.obs), doAt(g.stage))
 	case InboundRefused:
 		return "the relay refused the recipient on " + p + codes, orDo(rule.do, "their admin checks the address")
 	case Deferred:
