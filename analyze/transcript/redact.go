@@ -313,7 +313,7 @@ func merge(text string, hits []hit) []hit {
 // cutAtLines cuts a hit into one per line, without blanks at the beginning of a
 // further line.
 func cutAtLines(text string, h hit) []hit {
-	if strings.IndexAny(text[h.start:h.end], "\r\n") < 0 {
+	if !strings.ContainsAny(text[h.start:h.end], "\r\n") {
 		return []hit{h}
 	}
 	var out []hit

@@ -60,6 +60,9 @@ var leakSamples = []struct{ name, text string }{
 	{"msmtp -d", "<-- 334 UGFzc3dvcmQ6\n--> LOGINPW\n<-- 535 no\n"},
 	{"Dovecot", "auth: Debug: client in: AUTH\t1\tPLAIN\tservice=smtp\tresp=PLAIN (previous base64 data may contain sensitive data)\n"},
 	{"Exchange protocol log", "2026-11-24T09:12:44.1Z,To relay,08DA,5,192.0.2.5:1,192.0.2.1:587,>,AUTH LOGIN,\n2026-11-24T09:12:44.2Z,To relay,08DA,6,192.0.2.5:1,192.0.2.1:587,<,334 UGFzc3dvcmQ6,\n2026-11-24T09:12:44.2Z,To relay,08DB,1,192.0.2.5:1,192.0.2.1:587,<,220 other session,\n2026-11-24T09:12:44.3Z,To relay,08DA,7,192.0.2.5:1,192.0.2.1:587,>,LOGINPW,\n"},
+	{"log with stamps", "2026-11-24 09:12:44.123 [SMTP] AUTH LOGIN\n2026-11-24 09:12:44.124 [SMTP] 334 UGFzc3dvcmQ6\n2026-11-24 09:12:44.125 [SMTP] LOGINPW\n2026-11-24 09:12:44.126 [SMTP] 535 no\n"},
+	{"log with arrows", "09:12:44 << 334 UGFzc3dvcmQ6\n09:12:45 >> LOGINPW\n09:12:46 << 535 no\n"},
+	{"relay's own", "user name  alice\npassword   PW\n"},
 	{"JSON log", `{"dir":"out","data":"AUTH LOGIN"}` + "\n" + `{"dir":"in","data":"334 UGFzc3dvcmQ6\r\n"}` + "\n" + `{"dir":"out","data":"LOGINPW\r\n"}` + "\n"},
 	{"JSON log, initial", `{"t":1,"msg":"C: AUTH PLAIN PLAIN\r\n"}`},
 	{"MailKit", "C: AUTH PLAIN PLAIN\r\nS: 535 no\r\n"},
@@ -296,6 +299,32 @@ func checkRedacted(t *testing.T, in, out string, masked []Masked) {
 	again, more := Redact([]byte(out), Standard)
 	if string(again) != out || len(more) > 0 {
 		t.Errorf("redacted twice:\n%s\nthen\n%s", out, again)
+	}
+}
+
+// Private keys and web tokens go whole, however they are written.
+func TestRedactKeyFiles(t *testing.T) {
+	body := []string{strings.Repeat("MIIEvQIBADANBgkq", 4), strings.Repeat("hkiG9w0BAQEFAASC", 4), "BKcwggSjAgEAAoIB=="}
+	jwt := "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+	tests := []struct{ in, want string }{
+		{"-----BEGIN PRIVATE KEY-----\n" + strings.Join(body, "\n") + "\n-----END PRIVATE KEY-----\nafter\n", "-----BEGIN PRIVATE KEY-----\n[secret-1]\n[secret-2]\n[secret-3]\n-----END PRIVATE KEY-----\nafter\n"},
+		{"> -----BEGIN RSA PRIVATE KEY-----\r\n> " + strings.Join(body, "\r\n> ") + "\r\n> -----END RSA PRIVATE KEY-----\r\n", "> -----BEGIN RSA PRIVATE KEY-----\r\n> [secret-1]\r\n> [secret-2]\r\n> [secret-3]\r\n> -----END RSA PRIVATE KEY-----\r\n"},
+		{`"key": "-----BEGIN PRIVATE KEY-----\n` + strings.Join(body, `\n`) + `\n-----END PRIVATE KEY-----\n"`, `"key": "-----BEGIN PRIVATE KEY-----\n[secret-1]\n-----END PRIVATE KEY-----\n"`},
+		{"-----BEGIN EC PRIVATE KEY-----\n" + body[0] + "\nthe rest was cut off", "-----BEGIN EC PRIVATE KEY-----\n[secret-1]\nthe rest was cut off"},
+		{"-----BEGIN CERTIFICATE-----\n" + body[0] + "\n-----END CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\n" + body[0] + "\n-----END CERTIFICATE-----\n"},
+		{"token=" + jwt + " x", "token=[secret-1] x"},
+		{"got " + jwt + ".", "got [secret-1]."},
+		{"Authorization: Bearer " + jwt + "\n", "Authorization: Bearer [secret-1]\n"},
+		{"-H 'Authorization: Bearer ya29.A0ARrdaM9' x", "-H 'Authorization: Bearer [secret-1]' x"},
+	}
+	for _, tt := range tests {
+		out, _ := Redact([]byte(tt.in), Standard)
+		if string(out) != tt.want {
+			t.Errorf("got\n%q\nwant\n%q", out, tt.want)
+		}
+		if again, more := Redact(out, Standard); string(again) != string(out) || len(more) > 0 {
+			t.Errorf("twice: %q", again)
+		}
 	}
 }
 

@@ -151,14 +151,55 @@ var marks = [...]struct {
 	mark string
 	who  Speaker
 }{
-	{"CLIENT -> SERVER:", Client}, {"SERVER -> CLIENT:", Server}, {"SMTP -> FROM SERVER:", Server}, {"SMTP -> get_lines():", Server},
-	{"-> ", Client}, {"~> ", Client}, {"**> ", Client}, {"*~> ", Client}, {"<- ", Server}, {"<~ ", Server}, {"<** ", Server}, {"<~* ", Server},
-	{"=== ", Other}, {"*** ", Other}, {">>> ", Client}, {"<<< ", Server}, {"SMTP>> ", Client}, {"SMTP<< ", Server}, {"SMTP> ", Client}, {"SMTP< ", Server},
-	{"--> ", Client}, {"<-- ", Server}, {">> ", Client}, {"<< ", Server},
-	{"C: ", Client}, {"S: ", Server}, {"C:\t", Client}, {"S:\t", Server}, {"c: ", Client}, {"s: ", Server}, {"Client: ", Client}, {"Server: ", Server},
-	{"client: ", Client}, {"server: ", Server}, {"CLIENT: ", Client}, {"SERVER: ", Server}, {"client> ", Client}, {"server> ", Server},
-	{"SEND: ", Client}, {"RECV: ", Server}, {"SENT: ", Client}, {"Sent: ", Client}, {"send: ", Client}, {"reply: ", Server}, {"Out: ", Server}, {"In:  ", Client}, {"In: ", Client},
-	{"> ", Client}, {"< ", Server},
+	{"CLIENT -> SERVER:", Client},
+	{"SERVER -> CLIENT:", Server},
+	{"SMTP -> FROM SERVER:", Server},
+	{"SMTP -> get_lines():", Server},
+	{"-> ", Client},
+	{"~> ", Client},
+	{"**> ", Client},
+	{"*~> ", Client},
+	{"<- ", Server},
+	{"<~ ", Server},
+	{"<** ", Server},
+	{"<~* ", Server},
+	{"=== ", Other},
+	{"*** ", Other},
+	{">>> ", Client},
+	{"<<< ", Server},
+	{"SMTP>> ", Client},
+	{"SMTP<< ", Server},
+	{"SMTP> ", Client},
+	{"SMTP< ", Server},
+	{"--> ", Client},
+	{"<-- ", Server},
+	{">> ", Client},
+	{"<< ", Server},
+	{"C: ", Client},
+	{"S: ", Server},
+	{"C:\t", Client},
+	{"S:\t", Server},
+	{"c: ", Client},
+	{"s: ", Server},
+	{"Client: ", Client},
+	{"Server: ", Server},
+	{"client: ", Client},
+	{"server: ", Server},
+	{"CLIENT: ", Client},
+	{"SERVER: ", Server},
+	{"client> ", Client},
+	{"server> ", Server},
+	{"SEND: ", Client},
+	{"RECV: ", Server},
+	{"SENT: ", Client},
+	{"Sent: ", Client},
+	{"send: ", Client},
+	{"reply: ", Server},
+	{"Out: ", Server},
+	{"In:  ", Client},
+	{"In: ", Client},
+	{"> ", Client},
+	{"< ", Server},
 }
 
 // spokenLine is one line of a text as a line of a dialogue.
@@ -265,6 +306,8 @@ func (f *finder) mark(from, to int) (start int, who Speaker, marked bool) {
 		{" SMTP< ", Server},
 		{" --> ", Client},
 		{" <-- ", Server},
+		{" >> ", Client},
+		{" << ", Server},
 		{" -> ", Client},
 		{" <- ", Server},
 		{" ~> ", Client},
@@ -291,7 +334,40 @@ func (f *finder) mark(from, to int) (start int, who Speaker, marked bool) {
 			}
 		}
 	}
-	return from, Client, false
+	return skipStamps(text, i, to), Client, false
+}
+
+// skipStamps passes over what a log puts before the words: up to four stamps
+// of time, dates, numbers in brackets and tags such as "[SMTP]".
+func skipStamps(text string, i, to int) int {
+	for range 4 {
+		j := i
+		colon, digit, other := false, false, false
+		bracket := j < to && text[j] == '['
+		for j < to && text[j] != ' ' && text[j] != '\t' && j-i < 40 {
+			switch c := text[j]; {
+			case isDigit(c):
+				digit = true
+			case c == ':' || c == '/':
+				colon = true
+			case strings.IndexByte(".,-+TZ[]()", c) >= 0:
+			default:
+				other = true
+			}
+			j++
+		}
+		switch {
+		case j >= to || j == i || j-i >= 40:
+			return i
+		case bracket && text[j-1] == ']' && !isToken(text[i:j]):
+		case digit && colon && !other:
+		case digit && !other && j-i == 10 && text[i+4] == '-': // 2026-11-24
+		default:
+			return i
+		}
+		i = skipBlanks(text, j)
+	}
+	return i
 }
 
 // curl reports whether "> " in this text is curl's mark: its "< 334" stands
@@ -442,7 +518,7 @@ func (f *finder) clientLine(st *talkState, l spokenLine, s string) {
 		if st.state == authPrompts {
 			st.authDialogue = authDialogue{}
 		}
-	case strings.IndexAny(word, " \t") >= 0:
+	case strings.ContainsAny(word, " \t"):
 		f.literals(st, l.start, l.end)
 		st.gap = true
 	case !st.gap && st.since == 0 && !isStopWord(word) || isEncoded(word) && !strings.HasPrefix(word, "--"):

@@ -255,7 +255,7 @@ func (f *finder) lineBefore(i int) string {
 	return strings.TrimLeft(f.text[start:i], " \t>|\"'")
 }
 
-func hasDigit(s string) bool { return strings.IndexAny(s, "0123456789") >= 0 }
+func hasDigit(s string) bool { return strings.ContainsAny(s, "0123456789") }
 
 // url takes the password out of "scheme://user:password@host". An at sign, a
 // slash or a hash in the password is bad style and common.
@@ -375,14 +375,15 @@ func (f *finder) keyFile(i int) int {
 	start := i + 11 + n + 5
 	end := strings.Index(text[start:min(len(text), start+maxBlob)], "-----END ")
 	if end < 0 {
-		// Cut off: as long as it looks like the inside of a key.
+		// Cut off: as long as the lines look like the inside of a key.
 		end = 0
-		for start+end < len(text) {
-			c := text[start+end]
-			if !isBlob[c] && c != '\n' && c != '\r' && c != '>' && c != ' ' && c != '\\' {
+		for start+end < len(text) && end < maxBlob {
+			e := lineEnd(text, start+end)
+			line := strings.Trim(text[start+end:e], " \t>|\\nr")
+			if line != "" && (!allBlob(line) || len(line) < 16 && line[len(line)-1] != '=') {
 				break
 			}
-			end++
+			end = nextLine(text, e) - start
 		}
 	}
 	f.keyLines(start, start+end)

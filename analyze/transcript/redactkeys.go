@@ -8,11 +8,29 @@ var keyCores = [...]struct {
 	core string
 	weak bool // needs an equals sign or a colon and a value that looks random
 }{
-	{core: "password"}, {core: "passwd"}, {core: "passwort"}, {core: "passphrase"}, {core: "passcode"},
-	{core: "pass"}, {core: "pwd"}, {core: "pw"}, {core: "passe"},
-	{core: "kennwort"}, {core: "wachtwoord"}, {core: "contrase\u00f1a"}, {core: "contrasena"}, {core: "senha"}, {core: "l\u00f6senord"},
-	{core: "secret"}, {core: "apikey", weak: true}, {core: "api_key", weak: true}, {core: "api-key", weak: true},
-	{core: "access_token", weak: true}, {core: "accesskey", weak: true}, {core: "access_key", weak: true}, {core: "token", weak: true},
+	{core: "password"},
+	{core: "passwd"},
+	{core: "passwort"},
+	{core: "passphrase"},
+	{core: "passcode"},
+	{core: "pass"},
+	{core: "pwd"},
+	{core: "pw"},
+	{core: "passe"},
+	{core: "kennwort"},
+	{core: "wachtwoord"},
+	{core: "contrase\u00f1a"},
+	{core: "contrasena"},
+	{core: "senha"},
+	{core: "l\u00f6senord"},
+	{core: "secret"},
+	{core: "apikey", weak: true},
+	{core: "api_key", weak: true},
+	{core: "api-key", weak: true},
+	{core: "access_token", weak: true},
+	{core: "accesskey", weak: true},
+	{core: "access_key", weak: true},
+	{core: "token", weak: true},
 	{core: "cookie", weak: true},
 }
 
@@ -393,7 +411,7 @@ func (f *finder) nextLineValue(k keyPlace, i int) {
 	start := nextLine(f.text, i)
 	end := f.near(start)
 	s := strings.TrimSpace(strings.TrimLeft(f.text[start:end], "> "))
-	if len(s) < 6 || strings.IndexAny(s, " \t") >= 0 || !looksRandom(s) || Verb(s) != "" || strings.HasSuffix(s, ":") {
+	if len(s) < 6 || strings.ContainsAny(s, " \t") || !looksRandom(s) || Verb(s) != "" || strings.HasSuffix(s, ":") {
 		return
 	}
 	at := start + strings.Index(f.text[start:end], s)
@@ -647,8 +665,14 @@ func (f *finder) call(i int) {
 		name string
 		arg  int // which argument is the password, counted from 0
 	}{
-		{"login(", 1}, {"networkcredential(", 1}, {"plainauth(", 2}, {"convertto-securestring", 0}, {"newcredential(", 1},
-		{"passwordauthentication(", 1}, {"logincredentials(", 1}, {"login_user(", 1},
+		{"login(", 1},
+		{"networkcredential(", 1},
+		{"plainauth(", 2},
+		{"convertto-securestring", 0},
+		{"newcredential(", 1},
+		{"passwordauthentication(", 1},
+		{"logincredentials(", 1},
+		{"login_user(", 1},
 	} {
 		if !hasFoldPrefix(text[i:], c.name) {
 			continue

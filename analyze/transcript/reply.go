@@ -25,12 +25,12 @@ func ParseReply(text string) (Reply, bool) {
 	if again, more, twice := cutCode(strings.TrimLeft(rest, " \t")); twice && again == code {
 		rest = more // "550 550 5.1.1 …": some servers say their code twice
 	}
-	enhanced, _, hasEnhanced := cutEnhanced(rest)
 	if !ok {
-		enhanced, _, hasEnhanced = cutEnhanced(s)
-		if !hasEnhanced {
-			return Reply{}, false
-		}
+		rest = s
+	}
+	enhanced, _, hasEnhanced := cutEnhanced(rest)
+	if !ok && !hasEnhanced {
+		return Reply{}, false
 	}
 	r := Reply{Code: code, Enhanced: enhanced}
 	if strings.IndexByte(s, '\n') < 0 && strings.IndexByte(s, '\r') < 0 {

@@ -327,6 +327,13 @@ func (s *Secrets) scan(spans []found, text string, decode bool) []found {
 	)
 	for i := 0; i < len(text); {
 		c, size := text[i], 1
+		if c == '[' {
+			if t := tokenLen(text[i:]); t > 0 {
+				i += t // a mask ends what stands before it
+				n = 0
+				continue
+			}
+		}
 		if decode {
 			c, size = unescapeAt(text, i)
 		}
