@@ -33,8 +33,7 @@ func (d *Document) flow(start, end int) flow {
 		d.limit("bytes of one paragraph")
 		end = start + maxLine
 	}
-	f := flow{doc: d, cuts: make([]flowCut, 1, 8)}
-	f.cuts[0] = flowCut{0, int32(start)}
+	f := flow{doc: d}
 	stretch := text[start:end:end]
 	odd := -1
 	for i, c := range stretch {
@@ -44,9 +43,11 @@ func (d *Document) flow(start, end int) flow {
 		}
 	}
 	if odd < 0 {
-		f.text = stretch
+		f.text, f.cuts = stretch, []flowCut{{0, int32(start)}}
 		return f
 	}
+	f.cuts = make([]flowCut, 1, 8)
+	f.cuts[0] = flowCut{0, int32(start)}
 	out := make([]byte, 0, len(stretch))
 	for i := 0; i < len(stretch); {
 		j := i

@@ -254,15 +254,23 @@ func parseAddress(word []byte) (string, bool) {
 	if bytes.IndexByte(word, '.') < 0 && bytes.IndexByte(word, ':') < 0 {
 		return "", false
 	}
+	if bytes.IndexByte(word, ':') < 0 {
+		for _, c := range word {
+			if !isDigit(c) && c != '.' {
+				return "", false
+			}
+		}
+	}
 	if z := bytes.IndexByte(word, '%'); z >= 0 {
 		word = word[:z]
 	}
-	a, err := netip.ParseAddr(string(word))
+	s := string(word)
+	a, err := netip.ParseAddr(s)
 	if err != nil {
 		return "", false
 	}
 	if a.Is4() {
-		return string(word), true
+		return s, true
 	}
 	return a.String(), true
 }

@@ -116,17 +116,24 @@ func (d *Document) containers() {
 		d.headless()
 		return
 	}
-	change := w.cr
+	change, size := w.cr, len(d.Text)+64
 	for i := range d.parts {
-		if d.parts[i].how != treatKeep {
-			change = true
+		switch p := &d.parts[i]; p.how {
+		case treatKeep:
+			continue
+		case treatDrop:
+			size -= p.end - p.start
+		case treatBase64:
+			size -= (p.end - p.start) / 4
+		case treatQP:
 		}
+		change = true
 	}
 	if !change {
 		return
 	}
 	text := d.Text
-	r := newRewriter(text)
+	r := newRewriterSize(text, size)
 	d.rewriteParts(r, func(p *part, from, to int) {
 		how := treatKeep
 		if p != nil {

@@ -83,8 +83,11 @@ type rewriter struct {
 	full   bool // maxCleaned was reached; the rest was dropped
 }
 
-func newRewriter(source []byte) *rewriter {
-	return &rewriter{source: source, out: make([]byte, 0, min(len(source)+16, maxCleaned))}
+func newRewriter(source []byte) *rewriter { return newRewriterSize(source, len(source)+16) }
+
+// newRewriterSize is newRewriter for a text that will have about so many bytes.
+func newRewriterSize(source []byte, size int) *rewriter {
+	return &rewriter{source: source, out: make([]byte, 0, min(size, maxCleaned)), m: offsetMap{segments: make([]segment, 0, 8)}}
 }
 
 // room cuts n to what still fits.

@@ -328,16 +328,13 @@ func (f *flow) from(offset int) flow {
 	return g
 }
 
-// timeLayouts are the dates that reports write.
-var timeLayouts = []string{
-	"Mon, 2 Jan 2006 15:04:05 -0700",
-	"2 Jan 2006 15:04:05 -0700",
-	"Mon, 2 Jan 2006 15:04 -0700",
-	time.RFC3339,
-	"1/2/2006 3:04:05 PM",
-	"2006-01-02T15:04:05.000Z",
-	"2006-01-02 15:04:05 -0700",
-	"2006-01-02 15:04:05",
+// timeLayouts are the dates that reports write, by what they begin with: a day
+// of the week, a year, a month with a slash, a day.
+var timeLayouts = [...][]string{
+	{"Mon, 2 Jan 2006 15:04:05 -0700", "Mon, 2 Jan 2006 15:04 -0700", "Mon, 2 Jan 2006 15:04:05 MST"},
+	{time.RFC3339, "2006-01-02 15:04:05 -0700", "2006-01-02 15:04:05"},
+	{"1/2/2006 3:04:05 PM", "1/2/2006 15:04:05"},
+	{"2 Jan 2006 15:04:05 -0700", "2 Jan 2006 15:04:05"},
 }
 
 // parseTime reads a date of a report; the zero time when it cannot.
@@ -350,7 +347,16 @@ func parseTime(value []byte) time.Time {
 		return time.Time{}
 	}
 	s := string(v)
-	for _, layout := range timeLayouts {
+	kind := 3
+	switch {
+	case !isDigit(v[0]):
+		kind = 0
+	case v[4] == '-':
+		kind = 1
+	case v[1] == '/' || v[2] == '/':
+		kind = 2
+	}
+	for _, layout := range timeLayouts[kind] {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t.UTC()
 		}
