@@ -29,7 +29,9 @@ func (o Options) Read(input []byte) []Case {
 	for _, b := range doc.blocks(o) {
 		read := b.read()
 		for i := range read {
-			b.addMentions(&read[i], relays)
+			// In a block of many cases the names without a role are the first one's:
+			// looking through the block for each would take quadratic time.
+			b.addMentions(&read[i], relays, i == 0 || len(read) <= 8)
 		}
 		cases = append(cases, read...)
 	}

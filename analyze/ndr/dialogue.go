@@ -36,6 +36,7 @@ type evidence struct {
 	openssl, curl    int
 	java, node       int
 	swaks            int // "=== " and "*** " notes
+	sendmail         int // "r... Connecting to H"
 	opened           int // greetings and EHLO, in any dialect
 	csv              int
 	own              int // this program's own text form
@@ -108,11 +109,21 @@ func (e *evidence) look(line []byte) {
 	}
 	if letter && c != 'S' && c != 'C' && c != 'R' && c != 's' && c != 'r' && c != 'c' {
 		// Words: a note, a stamp with a month, or prose.
+		if c == 'v' && bytes.HasPrefix(rest, []byte("verify return:")) || c == 'd' && bytes.HasPrefix(rest, []byte("depth=")) {
+			e.openssl++
+			return
+		}
 		if noteOf(rest) != 0 && isConnectionLine(rest) {
 			e.notes++
 			return
 		}
-		if n := wordLength(rest, 0); n > 3 && rest[n-1] == ':' {
+		if n := wordLength(rest, 0); n > 8 && rest[n-1] == '.' && rest[n-2] == '.' && bytes.IndexByte(rest[:n], '@') > 0 {
+			if k := noteStart(line); k < len(line) && noteOf(line[k:]) != 0 {
+				e.notes++
+				e.sendmail++
+			}
+			return
+		} else if n > 3 && rest[n-1] == ':' {
 			// "mailnews.smtp: S: 220 …"
 		} else if monthAt(rest) == 0 && !weekdayAt(rest) && !isLevel(rest[:max(wordLength(rest, 0), 0)]) && c != 'D' {
 			return
@@ -221,7 +232,7 @@ func (e *evidence) best() dialect {
 
 // sniffDialogue says how sure it is that a block is a dialogue.
 func sniffDialogue(b *Block) int {
-	if b.mail != nil && b.mail.report != reportNone {
+	if b.isDSN() {
 		return 0
 	}
 	e := b.evidenceOf()
@@ -246,7 +257,7 @@ func (e *evidence) sure() int {
 	k := e.best()
 	switch {
 	case k == dialectNone:
-		if e.notes > 1 || e.openssl > 0 || e.java > 1 {
+		if e.notes > 1 || e.openssl > 0 || e.java > 1 || e.sendmail > 0 {
 			return 62
 		}
 		if e.notes == 1 {
@@ -262,6 +273,8 @@ func (e *evidence) sure() int {
 		return 78
 	case e.clients[k] > 1:
 		return 60
+	case k == dialectLetters:
+		return 12 // "send: 554 …" is a program's word as well
 	}
 	return 50
 }
@@ -303,7 +316,7 @@ func formatName(e *evidence, k dialect) string {
 		return "curl"
 	case k == dialectLetters && e.node > 0:
 		return "nodemailer"
-	case k == dialectTriple && e.servers[k] == 0:
+	case k == dialectTriple && e.servers[k] == 0, e.sendmail > 0:
 		return "sendmail-v"
 	}
 	return formatOf[k]
@@ -546,7 +559,7 @@ func (d *dialogue) bare(line []byte, base int) {
 		d.note(line, base)
 		return
 	}
-	if k := behindStamp(line); k > i && k < len(line) {
+	if k := behindStamp(line); !isReplyText(rest) && k > i && k < len(line) {
 		if after := bytes.TrimRight(line[k:], " \t"); isReplyText(after) || isCommandText(after) {
 			rest, from, to = after, base+k, base+k+len(after)
 		}
@@ -562,7 +575,6 @@ func (d *dialogue) bare(line []byte, base int) {
 			t.client(".", from, to)
 			return
 		}
-		t.stray++
 		d.note(line, base)
 	case isCommandText(rest):
 		if d.format == "openssl" && (rest[0] == 'R' || rest[0] == 'Q') && i == 0 && d.eaten() {
@@ -601,21 +613,43 @@ func (d *dialogue) eaten() bool {
 	return false
 }
 
+// settled leaves out connections that their client ended before anything was
+// asked for, where others have an outcome.
+func settled(cases []Case) []Case {
+	idle := func(c *Case) bool {
+		if len(c.Items) != 1 || len(c.Notes) > 0 {
+			return false
+		}
+		it := &c.Items[0]
+		return it.Recipient == "" && it.Action == ActionUnstated && it.Reply.IsZero() && it.Fault == transcript.FaultNone && it.Refuser.IsZero()
+	}
+	kept := make([]Case, 0, len(cases))
+	for i := range cases {
+		if !idle(&cases[i]) {
+			kept = append(kept, cases[i])
+		}
+	}
+	if len(kept) == 0 {
+		return cases
+	}
+	return kept
+}
+
 // sameAddress gives a connection to an address the name that the server of
 // another connection to the same address gave itself.
 func (d *dialogue) sameAddress() {
-	var names map[string]string
+	var names map[string]Mention
 	for _, t := range d.talks {
 		if t.banner.Host != "" && t.session.Address != "" {
 			if names == nil {
-				names = map[string]string{}
+				names = map[string]Mention{}
 			}
-			names[t.session.Address] = t.banner.Host
+			names[t.session.Address] = t.banner
 		}
 	}
 	for _, t := range d.talks {
 		if t.dialled.Host == "" && t.banner.Host == "" && t.dialled.Address != "" {
-			t.dialled.Host = names[t.dialled.Address]
+			t.banner = names[t.dialled.Address]
 		}
 	}
 }
@@ -632,6 +666,7 @@ func (d *dialogue) cases() []Case {
 		t.settings = d.around
 		cases = append(cases, t.caseOf(d.format))
 	}
+	cases = settled(cases)
 	if d.lost && len(cases) > 0 {
 		cases[0].Partial = true
 		cases[0].Notes = append(cases[0].Notes, Note{ID: "limit-reached", Text: "The text has more connections than are read; the rest was left out."})

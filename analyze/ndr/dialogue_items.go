@@ -135,10 +135,8 @@ func sessionItems(s *transcript.Session, server Mention, hidden transcript.Span,
 			it.Secure, it.Stage = transcript.Yes, transcript.StageAuth
 		}
 		it.Refuser = server
+		it.FaultSpan = hidden
 		it.Evidence = evidenceOf(&it, server)
-		if len(it.Evidence) > 0 {
-			it.Evidence = append(it.Evidence, Mention{Host: server.Host, Address: server.Address, Role: Refuser, Span: hidden})
-		}
 		items = append(items, it)
 		return items
 	}

@@ -106,6 +106,10 @@ func noteStart(line []byte) int {
 			return skipBlanks(line, i+len(m))
 		}
 	}
+	// sendmail -v begins with the recipient.
+	if n := bytes.Index(line[:min(len(line), 200)], []byte("... ")); n > i && bytes.IndexByte(line[i:n], '@') > 0 && bytes.IndexByte(line[i:n], ' ') < 0 {
+		return n + len("... ")
+	}
 	// curl's meter may stand before its first note.
 	if n := bytes.Index(line, []byte("--:--:--")); n >= 0 {
 		if k := bytes.LastIndex(line, []byte("* ")); k > n {
@@ -314,9 +318,9 @@ func (d *dialogue) connection(kind noteKind, words []byte, base int) {
 func (d *dialogue) program(line []byte, at, base int) {
 	t := d.cur
 	words := line[at:]
-	if t != nil && t.data && t.stray > 0 && !bytes.HasPrefix(line, []byte("*")) && (d.dialect == dialectBare || d.nodemailer()) {
+	if t != nil && t.data && !bytes.HasPrefix(line, []byte("*")) && (d.dialect == dialectBare || d.nodemailer()) && !bytes.Contains(words, []byte("encoded mime message")) {
 		// The message itself, which these clients print without a mark.
-		if p, _ := programSays(words); p == nil || p.words != "connection closed by foreign host" && p.words != "connection to host lost" {
+		if p, _ := programSays(words); p == nil || len(words) > 60 || p.words != "connection closed by foreign host" && p.words != "connection to host lost" {
 			return
 		}
 	}

@@ -42,7 +42,6 @@ type talk struct {
 	clock stamp
 	first int // line where the connection begins
 	last  int // line behind its last one
-	stray int // lines that were neither said nor known
 
 	settings settings // of the text around: configured host and port
 }

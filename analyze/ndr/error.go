@@ -136,12 +136,14 @@ func isNodeLine(line []byte) bool {
 
 // sniffError says how sure it is that the block tells a program's error.
 func sniffError(b *Block) int {
-	if b.mail != nil && (b.mail.report != reportNone || b.reports()) {
+	if b.isDSN() || b.mail != nil && b.reports() {
 		return 0
 	}
 	client, node := false, 0
 	server, port, fault, reply, lines := false, false, false, false, 0
 	last := min(b.Last, b.First+1500)
+	// A report has words enough of its own; only a program's name counts there.
+	plain := b.mail == nil && !b.reports()
 	for i := b.First; i < last; i++ {
 		line := b.Doc.Line(i)
 		if len(line) < 3 {
@@ -161,10 +163,13 @@ func sniffError(b *Block) int {
 		if isNodeLine(line) {
 			node++
 		}
-		if b.mail != nil {
+		if !plain {
 			continue
 		}
-		if bytes.IndexByte(line, ':') >= 0 || bytes.IndexByte(line, '=') >= 0 {
+		if server && (fault || reply) {
+			break
+		}
+		if !server && (bytes.IndexByte(line, ':') >= 0 || bytes.IndexByte(line, '=') >= 0) {
 			for _, p := range pairs(line) {
 				switch p.kind {
 				case labelServer:
@@ -508,7 +513,7 @@ var pythonFrames = []struct {
 
 // recipientWords finds recipients in the words of errors.
 func (t *told) recipientWords(line []byte, base int) {
-	for _, w := range []string{"recipient address ", "recipient: '", "rejected e-mail address was '", "check the message recipient \"", "check the message recipient ", "recipients failed: ", "message recipient \"", "to recipient ", "address was rejected: ", "empfänger ", "destinataire "} {
+	for _, w := range []string{"recipient address ", "recipient: '", "rejected e-mail address was '", "check the message recipient \"", "check the message recipient ", "recipients failed: ", "message recipient \"", "to recipient ", "-to ", "--mail-rcpt ", "--to ", "address was rejected: ", "empfänger ", "destinataire "} {
 		n := foldIndex(line, w)
 		if n < 0 {
 			continue
@@ -521,9 +526,11 @@ func (t *told) recipientWords(line []byte, base int) {
 			t.settings.addRecipient(a, t.b.span(base+at, base+at+k))
 		}
 	}
-	if n := foldIndex(line, "envelope from address "); n >= 0 && t.settings.sender == "" {
-		if a, k := mailboxAt(line[n+len("envelope from address "):]); k > 0 {
-			t.settings.sender = a
+	for _, w := range []string{"envelope from address ", "-from ", "--mail-from "} {
+		if n := foldIndex(line, w); n >= 0 && t.settings.sender == "" {
+			if a, k := mailboxAt(bytes.TrimLeft(line[n+len(w):], "'\"<")); k > 0 {
+				t.settings.sender = a
+			}
 		}
 	}
 }

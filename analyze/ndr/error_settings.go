@@ -90,27 +90,68 @@ var labelWords = []struct {
 	{"from", labelFrom}, {"sender*", labelFrom}, {"absender*", labelFrom}, {"von", labelFrom}, {"expéditeur*", labelFrom}, {"expediteur*", labelFrom}, {"de", labelFrom}, {"mittente", labelFrom}, {"remitente", labelFrom},
 }
 
-// kindOfLabel gives a label its kind.
-func kindOfLabel(label string) labelKind {
+// labelIndex finds the words of labels: whole ones by themselves, open ones and
+// those of several words by their first byte.
+var labelIndex = func() (x struct {
+	whole map[string]int
+	open  [256][]int
+	long  []int
+}) {
+	x.whole = make(map[string]int, len(labelWords))
 	for i := range labelWords {
 		w := labelWords[i].word
-		open := strings.HasSuffix(w, "*")
-		w = strings.TrimSuffix(w, "*")
-		for at := 0; ; {
-			n := strings.Index(label[at:], w)
-			if n < 0 {
-				break
+		switch {
+		case strings.IndexByte(w, ' ') >= 0:
+			x.long = append(x.long, i)
+		case strings.HasSuffix(w, "*"):
+			x.open[w[0]] = append(x.open[w[0]], i)
+		default:
+			if _, ok := x.whole[w]; !ok {
+				x.whole[w] = i
 			}
-			n += at
-			at = n + 1
-			end := n + len(w)
-			if n > 0 && isLabelByte(label[n-1]) || end < len(label) && !open && isLabelByte(label[end]) {
-				continue
-			}
-			return labelWords[i].kind
 		}
 	}
-	return labelNone
+	return x
+}()
+
+// kindOfLabel gives a label, in lower case, its kind.
+func kindOfLabel(label string) labelKind {
+	best := len(labelWords)
+	for at := 0; at < len(label); {
+		if !isLabelByte(label[at]) {
+			at++
+			continue
+		}
+		end := at
+		for end < len(label) && isLabelByte(label[end]) {
+			end++
+		}
+		word := label[at:end]
+		if i, ok := labelIndex.whole[word]; ok && i < best {
+			best = i
+		}
+		for _, i := range labelIndex.open[word[0]] {
+			if i >= best {
+				break
+			}
+			w := labelWords[i].word
+			if strings.HasPrefix(word, w[:len(w)-1]) {
+				best = i
+			}
+		}
+		at = end
+	}
+	if strings.IndexByte(label, ' ') >= 0 {
+		for _, i := range labelIndex.long {
+			if i < best && strings.Contains(label, labelWords[i].word) {
+				best = i
+			}
+		}
+	}
+	if best == len(labelWords) {
+		return labelNone
+	}
+	return labelWords[best].kind
 }
 
 func isLabelByte(c byte) bool { return isWordByte(c) || c >= 0x80 || c == '_' || c == '-' || c == '.' }

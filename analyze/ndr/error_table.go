@@ -36,7 +36,7 @@ var programPhrases = []programPhrase{
 	{"certificate verify ok", transcript.FaultNone, "", effectNothing},
 	{"continuing anyway", transcript.FaultNone, "", effectNothing},
 	{"old ssl session", transcript.FaultNone, "", effectNothing},
-	{"tls handshake, ", transcript.FaultNone, "", effectNothing}, // curl's list of records
+	{"), tls handshake, ", transcript.FaultNone, "", effectNothing}, // curl's list of records
 	{"handshake finished", transcript.FaultNone, "", effectNothing},
 	{"handshake complete", transcript.FaultNone, "", effectNothing},
 	{"handshake succeeded", transcript.FaultNone, "", effectNothing},
@@ -44,8 +44,8 @@ var programPhrases = []programPhrase{
 	{"handshake has read", transcript.FaultNone, "", effectNothing},
 	{"handshake done", transcript.FaultNone, "", effectNothing},
 	{"negotiation succeeded", transcript.FaultNone, "", effectNothing},
-	{"tls header, ", transcript.FaultNone, "", effectNothing},
-	{"tls change cipher", transcript.FaultNone, "", effectNothing},
+	{"), tls header, ", transcript.FaultNone, "", effectNothing},
+	{"), tls change cipher", transcript.FaultNone, "", effectNothing},
 	{"tls alert, close notify", transcript.FaultNone, "", effectNothing},
 	{"tls app data", transcript.FaultNone, "", effectNothing},
 	{"ssl session id", transcript.FaultNone, "", effectNothing},

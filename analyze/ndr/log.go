@@ -491,9 +491,18 @@ func newLogReader(m mta, k *logbook) logReader {
 	return &msmtpLog{k}
 }
 
+// dsnSigns are fields of delivery-status parts.
+var dsnSigns = signsOf(fieldFinal, fieldDiagnostic)
+
+// isDSN reports whether the block is a delivery-status notification, which no
+// reader of traces need look at.
+func (b *Block) isDSN() bool {
+	return b.mail != nil && b.mail.report != reportNone || b.has(dsnSigns)
+}
+
 // sniffLog says how sure it is that the block is a mail log.
 func sniffLog(b *Block) int {
-	if b.mail != nil && b.mail.report != reportNone {
+	if b.isDSN() {
 		return 0
 	}
 	records, strong := 0, 0

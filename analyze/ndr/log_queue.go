@@ -15,7 +15,7 @@ import (
 
 // sniffQueue says how sure it is that the block lists a queue.
 func sniffQueue(b *Block) int {
-	if b.mail != nil && b.mail.report != reportNone {
+	if b.isDSN() {
 		return 0
 	}
 	t := b.Text()
@@ -97,7 +97,7 @@ func mailq(b *Block) []Item {
 				queueWords(b, &f, from, to, &reason)
 			}
 			i = end - 1
-		case isWordByte(line[0]) && line[0] != ' ' && len(line) > 12 && isDigit(firstField(line[bytes.IndexAny(line, " \t"):])):
+		case isQueueHead(line):
 			n := bytes.IndexAny(line, " \t*!")
 			id = string(line[:n])
 			sender, has = "<>", false
@@ -119,6 +119,15 @@ func mailq(b *Block) []Item {
 		}
 	}
 	return items
+}
+
+// isQueueHead reports whether a line begins a message: its id, then its size.
+func isQueueHead(line []byte) bool {
+	if len(line) < 13 || !isWordByte(line[0]) {
+		return false
+	}
+	n := bytes.IndexAny(line, " \t*!")
+	return n > 4 && n < 40 && isDigit(firstField(line[n:]))
 }
 
 // firstField is the first byte behind blanks, 0 if there is none.

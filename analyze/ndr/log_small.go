@@ -290,6 +290,9 @@ func (m *nullmailerLog) failed(l *logLine, at int) {
 		if it.Stage == transcript.StageUnknown {
 			it.Stage = ""
 		}
+		if r.Code == 500 || r.Code == 502 {
+			it.Stage = transcript.StageTLS // it sends STARTTLS unasked
+		}
 		it.Deferred = r.Class() == 4
 		m.k.put(m.file, it, l.clock)
 		return

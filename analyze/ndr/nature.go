@@ -155,8 +155,8 @@ func sameCase(a, b *Case) bool {
 
 // addMentions collects the mentions of a case: those with a role, the hops, and
 // relay names that stand there without one. Look-alikes among those with a role
-// get a note.
-func (b *Block) addMentions(c *Case, relays []string) {
+// get a note. named says whether the names without a role are wanted.
+func (b *Block) addMentions(c *Case, relays []string, named bool) {
 	all := c.Mentions
 	for i := range c.Items {
 		all = append(all, c.Items[i].Evidence...)
@@ -168,7 +168,9 @@ func (b *Block) addMentions(c *Case, relays []string) {
 			}
 		}
 	}
-	all = b.namedRelays(all, relays)
+	if named {
+		all = b.namedRelays(all, relays)
+	}
 	slices.SortStableFunc(all, func(x, y Mention) int { return x.Span.Offset - y.Span.Offset })
 	all = slices.CompactFunc(all, func(x, y Mention) bool { return x.Span.Offset == y.Span.Offset && x.Host == y.Host && x.Role == y.Role })
 	c.Mentions = all
@@ -195,6 +197,9 @@ func (b *Block) namedRelays(all []Mention, relays []string) []Mention {
 	start := b.Start()
 	for _, d := range relays {
 		upper := strings.ToUpper(d)
+		if !bytes.Contains(text, []byte(upper)) {
+			upper = "" // looked for once, not behind every find
+		}
 		for at, n := 0, 0; n < 50; n++ {
 			k := indexFoldDomain(text[at:], d, upper)
 			if k < 0 {
@@ -234,6 +239,9 @@ func (b *Block) namedRelays(all []Mention, relays []string) []Mention {
 // indexFoldDomain finds a domain as written, in lower or in upper case.
 func indexFoldDomain(text []byte, domain, upper string) int {
 	k := bytes.Index(text, []byte(domain))
+	if upper == "" {
+		return k
+	}
 	if u := bytes.Index(text, []byte(upper)); u >= 0 && (k < 0 || u < k) {
 		return u
 	}
