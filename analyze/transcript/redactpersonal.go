@@ -71,9 +71,16 @@ func (p *personal) words() {
 
 // isNameByte reports whether c may stand in a mailbox, a host name or an
 // address.
-func isNameByte(c byte) bool {
-	return isAlnum(c) || c >= 0x80 || strings.IndexByte(".-_@+:%~", c) >= 0
-}
+func isNameByte(c byte) bool { return nameBytes[c] }
+
+// nameBytes is made once and never changed.
+var nameBytes = func() (t [256]bool) {
+	for i := range t {
+		c := byte(i)
+		t[i] = isAlnum(c) || c >= 0x80 || strings.IndexByte(".-_@+:%~", c) >= 0
+	}
+	return t
+}()
 
 func (p *personal) nameEnd(i int) int {
 	for i < len(p.text) && isNameByte(p.text[i]) {
@@ -383,6 +390,9 @@ func (p *personal) bodies() {
 		case outside:
 			if returnedFollows(bare) {
 				state, seen = marked, 0
+				break
+			}
+			if !strings.Contains(line, "354") {
 				break
 			}
 			if l := f.speaker(from, to); l.who == Server && strings.HasPrefix(text[l.start:l.end], "354") {
