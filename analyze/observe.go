@@ -74,7 +74,7 @@ func words(s string) string {
 // already known stay.
 func fromSession(obs *Observation, s *transcript.Session) {
 	if obs.Port == 0 {
-		obs.Port = s.Port
+		obs.Port = servicePort(s.Port)
 	}
 	obs.Implicit = fact(s.Implicit)
 	if obs.Host == "" {

@@ -55,7 +55,7 @@ func observeReports(reports []*Report, o Options) []Observation {
 // report does not hold stays unknown.
 func observeOutcome(out *Outcome, r *Report) Observation {
 	obs := Observation{
-		Verdict: out.Verdict, Stage: transcript.Stage(out.Stage), Port: out.Port,
+		Verdict: out.Verdict, Stage: transcript.Stage(out.Stage), Port: servicePort(out.Port),
 		Inbound: inboundFact(out.Direction), Sender: out.Sender, Recipient: out.Recipient, Host: out.RefusedBy,
 	}
 	if out.Reply.Code != 0 || out.Reply.Text != "" {

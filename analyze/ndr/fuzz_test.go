@@ -88,8 +88,9 @@ func FuzzHTML(f *testing.F) {
 		plain := Prepare([]byte("<html><body><pre>" + escaped + "</pre></body></html>"))
 		checkDocument(t, plain)
 		if isPlainASCII(body) && !strings.ContainsAny(body, "<>[]|:") {
-			got := strings.TrimRight(string(plain.Text), "\n")
-			want := strings.TrimRight(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(body), "\n")
+			// Blanks before the first word and line ends behind the last mean nothing.
+			got := strings.Trim(string(plain.Text), " \t\n")
+			want := strings.Trim(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(body), " \t\n")
 			if got != want && !looksQuotedPrintable([]byte(escaped)) && !strings.Contains(body, "-") && !strings.Contains(body, ".") && len(body) < 40 {
 				t.Fatalf("%q came back as %q", want, got)
 			}

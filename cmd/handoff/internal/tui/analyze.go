@@ -123,6 +123,8 @@ func (s *analyzeScreen) bindings() []binding {
 		}
 	case s.working != "":
 		return []binding{{keys: []string{"esc"}, short: "stop (keeps what is read)", long: "stop reading and keep what is read", run: func() tea.Cmd { s.cancelRun(); return nil }}}
+	case s.result != nil && s.result.within():
+		return s.result.bindings()
 	case s.result != nil:
 		return append(s.result.bindings(),
 			binding{keys: []string{"p"}, short: "probe", long: "carry host, port, sender and recipient into the probe form", run: s.toProbe},

@@ -118,7 +118,7 @@ func (f *fake) Remember(r Run) { f.runs = append([]Run{r}, f.runs...) }
 // sample is a report with an outcome, a finding and a next test.
 func sample() *analyze.Report {
 	return &analyze.Report{
-		Kind:    "analysis",
+		SchemaVersion: analyze.SchemaVersion, Kind: "analysis",
 		Input:   &analyze.Input{Source: "(paste)", Format: "postfix-dsn"},
 		Verdict: analyze.Summary{Code: analyze.Refused, Status: analyze.Problem, Headline: "outbound-us1.ppe-hosted.com refused the mail: 554 5.7.1", Confidence: analyze.Certain, Next: "relay-config: probe-587 tells the first two causes apart"},
 		Outcomes: []analyze.Outcome{{

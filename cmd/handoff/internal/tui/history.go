@@ -27,6 +27,8 @@ func (s *historyScreen) bindings() []binding {
 		return nil
 	}}
 	switch {
+	case s.result != nil && s.result.within():
+		return s.result.bindings()
 	case s.result != nil:
 		return append(s.result.bindings(), back)
 	case s.diff != nil:

@@ -184,6 +184,9 @@ func (s *probeScreen) bindings() []binding {
 		}
 	case s.result != nil:
 		bs := s.result.bindings()
+		if s.result.within() {
+			return bs
+		}
 		return append(bs,
 			binding{keys: []string{"ctrl+r"}, short: "re-run", long: "run the same probe again", run: s.start},
 			binding{keys: []string{"esc"}, short: "form", long: "back to the form; its values are kept", run: s.toForm})

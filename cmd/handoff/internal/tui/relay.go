@@ -317,7 +317,7 @@ func (s *relayScreen) draw(w, h int) []line {
 		}
 	}
 	if s.search || s.filter != "" {
-		tabs = tabs.put(plain, "  find: ").quote(plain, s.filter)
+		tabs = tabs[:0].put(plain, " find: ").quote(plain, s.filter)
 		if s.search {
 			tabs = tabs.put(plain, "_")
 		}

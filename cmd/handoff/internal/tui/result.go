@@ -20,8 +20,9 @@ type resultView struct {
 	top     int // first entry in sight
 	scroll  int // of the detail
 	lines   *textView
-	offsets map[int]int // of a probe: first row of each port's transcript
-	rows    []int       // body row of each entry in sight, for the mouse
+	guide   *diagnoseView // the guided way is open
+	offsets map[int]int   // of a probe: first row of each port's transcript
+	rows    []int         // body row of each entry in sight, for the mouse
 	listTop int
 }
 
@@ -259,6 +260,10 @@ func evidenceOf(rep *analyze.Report) []analyze.Evidence {
 
 func (v *resultView) text() bool { return v.reading() && v.lines.searching }
 
+// within reports whether a view inside the result is open, with its own way
+// back.
+func (v *resultView) within() bool { return v.guide != nil || v.reading() }
+
 func (v *resultView) reading() bool { return v.lines != nil && !v.lines.hidden }
 
 func (v *resultView) typed(k tea.KeyPressMsg) tea.Cmd {
@@ -267,6 +272,12 @@ func (v *resultView) typed(k tea.KeyPressMsg) tea.Cmd {
 }
 
 func (v *resultView) bindings() []binding {
+	if v.guide != nil {
+		return v.guide.bindings(func() tea.Cmd {
+			v.guide = nil
+			return nil
+		})
+	}
 	if v.reading() {
 		return v.lines.bindings(func() tea.Cmd {
 			v.lines.hidden = true
@@ -279,10 +290,21 @@ func (v *resultView) bindings() []binding {
 		{keys: []string{"pgdown", "ctrl+d"}, long: "scroll the details down", run: func() tea.Cmd { v.scroll += 5; return nil }},
 		{keys: []string{"pgup", "ctrl+u"}, long: "scroll the details up", run: func() tea.Cmd { v.scroll = max(v.scroll-5, 0); return nil }},
 		{keys: []string{"t"}, short: "transcript", long: "the full transcript or text, with the evidence marked", run: v.transcript},
+		{keys: []string{"d"}, short: "diagnose", long: "the guided way to one cause: tests, and what they showed", run: v.diagnose},
 		{keys: []string{"y"}, short: "copy", long: "copy this row as Markdown", run: func() tea.Cmd { return v.copy(false) }},
 		{keys: []string{"Y"}, long: "copy the whole ticket as Markdown, personal data replaced", run: func() tea.Cmd { return v.copy(true) }},
 		{keys: []string{"e"}, short: "export", long: "write the report to a file", run: v.export},
 	}
+}
+
+func (v *resultView) diagnose() tea.Cmd {
+	if v.run.Report != nil {
+		v.guide = newDiagnoseView(v.run.Report)
+	}
+	if v.guide == nil {
+		return toast("there is nothing to explain here")
+	}
+	return nil
 }
 
 func (v *resultView) move(by int) tea.Cmd {
@@ -322,7 +344,7 @@ func (v *resultView) export() tea.Cmd {
 }
 
 func (v *resultView) clicked(y int) tea.Cmd {
-	if v.reading() {
+	if v.within() {
 		return nil
 	}
 	if i := y - v.listTop + v.top; y >= v.listTop && i < len(v.entries) && y < v.listTop+len(v.rows) {
@@ -335,6 +357,9 @@ func (v *resultView) draw(w, h int) []line {
 	rep := v.run.Report
 	if rep == nil {
 		return []line{say(" no report")}
+	}
+	if v.guide != nil {
+		return v.guide.draw(w, h)
 	}
 	if v.reading() {
 		return v.lines.draw(w, h)

@@ -190,6 +190,37 @@ func TestCopySaysWhichWay(t *testing.T) {
 	}
 }
 
+// The guided way ends with one cause, and an answer can be taken back.
+func TestDiagnoseNarrowsDown(t *testing.T) {
+	m, _ := at(t, 100, 40)
+	press(m, "alt+2")
+	m.Update(tea.PasteMsg{Content: pasteText})
+	press(m, "ctrl+r", "d")
+	guide := m.screens[atAnalyze].(*analyzeScreen).result.guide
+	if guide == nil {
+		t.Fatalf("d opened nothing:\n%s", seen(m))
+	}
+	start := len(guide.causes())
+	for range 30 {
+		if guide.choices() == 0 {
+			break
+		}
+		press(m, "enter")
+	}
+	if n := len(guide.causes()); start < 5 || n < 1 || guide.choices() != 0 || n >= start {
+		t.Errorf("from %d causes to %d, %d choices left:\n%s", start, n, guide.choices(), seen(m))
+	}
+	before := len(guide.answers)
+	press(m, "u")
+	if len(guide.answers) != before-1 || guide.choices() == 0 {
+		t.Errorf("u left %d answers of %d", len(guide.answers), before)
+	}
+	press(m, "esc")
+	if s := seen(m); !strings.Contains(s, "VERDICT") {
+		t.Errorf("esc does not lead back:\n%s", s)
+	}
+}
+
 // Every key that a screen binds stands in its help, and the help shows no other.
 func TestHelpIsTheBindings(t *testing.T) {
 	for _, visit := range visits {
@@ -221,6 +252,8 @@ var visits = [][]string{
 	{"alt+2", "ctrl+o"},
 	{"alt+2", "x", "ctrl+r"},
 	{"alt+2", "x", "ctrl+r", "t"},
+	{"alt+2", "x", "ctrl+r", "d"},
+	{"alt+2", "x", "ctrl+r", "d", "enter"},
 	{"alt+2", "x", "ctrl+r", "t", "/"},
 	{"alt+2", "ctrl+o", "f", "enter"},
 	{"alt+2", "ctrl+o", "f", "enter", "/"},
