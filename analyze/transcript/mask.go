@@ -76,6 +76,7 @@ type authDialogue struct {
 	prompt    string // the last 334's text, decoded
 	answers   int    // client lines since AUTH
 	initial   bool   // AUTH came with an initial response
+	user      string // the name that the last client line gave in answer to a prompt; else empty
 }
 
 type authState int8
@@ -115,6 +116,7 @@ func (d *authDialogue) reply(line string) {
 }
 
 func (d *authDialogue) client(line string) (start, end int) {
+	d.user = ""
 	body := strings.TrimRight(line, "\r\n")
 	at := len(body) - len(strings.TrimLeft(body, " \t"))
 	word := strings.TrimRight(body[at:], " \t")
@@ -179,6 +181,7 @@ func (d *authDialogue) isUserName(word string) bool {
 			return false
 		}
 	}
+	d.user = string(name)
 	return true
 }
 

@@ -139,7 +139,7 @@ func (r Redactor) find(text string) []hit {
 	for _, part := range rest(text, covered) {
 		f := finder{text: text[part[0]:part[1]]}
 		f.run()
-		for _, h := range f.hits {
+		for _, h := range r.chosen(&f) {
 			h.start += part[0]
 			h.end += part[0]
 			hits = append(hits, h)
@@ -148,16 +148,16 @@ func (r Redactor) find(text string) []hit {
 	for _, v := range views {
 		f := finder{text: v.text}
 		f.run()
-		for _, h := range f.hits {
+		for _, h := range r.chosen(&f) {
 			hits = append(hits, v.source(h)...)
 		}
 	}
 	blocks := base64Blocks(text)
 	var inside [][]hit
 	for _, b := range blocks {
-		g := finder{text: b.text}
-		g.run()
-		inside = append(inside, g.hits)
+		f := finder{text: b.text}
+		f.run()
+		inside = append(inside, r.chosen(&f))
 	}
 	hits = append(hits, r.known(text, views, blocks, hits, inside)...)
 	if r.Level == Strict {
@@ -170,6 +170,14 @@ func (r Redactor) find(text string) []hit {
 		hits = append(hits, b.source(merge(b.text, inside[i]))...)
 	}
 	return merge(text, hits)
+}
+
+// chosen are the hits of a finder that the level hides.
+func (r Redactor) chosen(f *finder) []hit {
+	if r.Level == Strict {
+		return append(f.hits, f.users...)
+	}
+	return f.hits
 }
 
 // rest is what is left of a text without the covered parts, which are in order.

@@ -548,6 +548,16 @@ func namesMechanism(s string) bool {
 
 func (f *finder) hideSaid(st *talkState, l spokenLine, start, end int) {
 	if start >= end {
+		if st.user != "" {
+			kind := "name"
+			if isMailbox(st.user) {
+				kind = "addr"
+			}
+			s := f.text[l.start:l.end]
+			at := l.start + leadingBlanks(s)
+			f.users = append(f.users, hit{start: at, end: l.start + len(strings.TrimRight(s, " \t")), kind: kind, value: strings.ToLower(st.user)})
+			st.user = ""
+		}
 		return
 	}
 	secret := f.text[l.start+start : l.start+end]

@@ -9,6 +9,8 @@ import "strings"
 type finder struct {
 	text string
 	hits []hit
+	// users are the user names of AUTH LOGIN, in base64: personal data only.
+	users []hit
 
 	dialogue bool // an AUTH command or a 334 was seen: the lines are read with their speakers
 }

@@ -65,6 +65,11 @@ func TestRedactStrict(t *testing.T) {
 			"curl -u alice@customer.example:" + pw + " smtp://relay.example:587\n",
 			"curl -u [addr-1]:[secret-1] smtp://[host-1]:587\n",
 		},
+		{
+			"the user name of a login",
+			" ~> AUTH LOGIN\n<~  334 VXNlcm5hbWU6\n ~> " + loginU + "\n<~  334 UGFzc3dvcmQ6\n ~> " + loginPw + "\n<~  235 ok\n ~> MAIL FROM:<Alice@customer.example>\n",
+			" ~> AUTH LOGIN\n<~  334 VXNlcm5hbWU6\n ~> [addr-1]\n<~  334 UGFzc3dvcmQ6\n ~> [secret-1]\n<~  235 ok\n ~> MAIL FROM:<[addr-1]>\n",
+		},
 		{"urls", "https://mail.customer.example/a?b=c <mailto:a@b.example>\n", "https://[host-1]/a?b=c <mailto:[addr-1]>\n"},
 		{"a quoted local part", "RCPT TO:<\"a b\"@x.example>\n", "RCPT TO:<[addr-1]>\n"},
 	}
