@@ -16,6 +16,7 @@ type dialogue struct {
 	talks   []*talk
 	cur     *talk // nil before the first connection
 	lost    bool  // a limit was hit
+	asides  int   // lines searched for a program's words
 
 	around  settings // what lines around tell about the server
 	server  [2]bool  // letters dialect: the mark's row speaks for the server
@@ -669,7 +670,7 @@ func (d *dialogue) cases() []Case {
 	cases = settled(cases)
 	if d.lost && len(cases) > 0 {
 		cases[0].Partial = true
-		cases[0].Notes = append(cases[0].Notes, Note{ID: "limit-reached", Text: "The text has more connections than are read; the rest was left out."})
+		cases[0].Notes = append(cases[0].Notes, Note{ID: "limit-reached", Text: "The text has more connections, or more lines around them, than are read; the rest was left out."})
 	}
 	return cases
 }

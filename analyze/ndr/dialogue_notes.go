@@ -313,10 +313,18 @@ func (d *dialogue) connection(kind noteKind, words []byte, base int) {
 	}
 }
 
+// maxAsides bounds the lines between those that were said which are searched for a
+// program's words.
+const maxAsides = 50_000
+
 // program reads a line as the words of a program: a fault, or AUTH or STARTTLS
 // that was not offered.
 func (d *dialogue) program(line []byte, at, base int) {
 	t := d.cur
+	if d.asides++; d.asides > maxAsides {
+		d.lost = true
+		return
+	}
 	words := line[at:]
 	if t != nil && t.data && !bytes.HasPrefix(line, []byte("*")) && (d.dialect == dialectBare || d.nodemailer()) && !bytes.Contains(words, []byte("encoded mime message")) {
 		// The message itself, which these clients print without a mark.
@@ -464,11 +472,29 @@ func (t *talk) offersNoAUTH() bool {
 	return true
 }
 
-// failed reports whether an exchange failed already.
-func (t *talk) failed() bool { return t.session.FirstFailureIndex() >= 0 || !t.hidden.IsZero() }
+// failed reports whether an exchange failed already, or AUTH was hidden.
+func (t *talk) failed() bool { return !t.hidden.IsZero() || t.broken() }
+
+// broken reports whether an exchange failed already. It goes on where it stopped
+// the last time: only an EHLO that failed may be mended later.
+func (t *talk) broken() bool {
+	s := t.session
+	until := len(s.Exchanges)
+	if len(t.pending) > 0 {
+		until = t.pending[0]
+	}
+	for ; !t.bad && t.checked < until; t.checked++ {
+		e := &s.Exchanges[t.checked]
+		if !e.Failed() {
+			continue
+		}
+		t.bad = true
+	}
+	return t.bad && s.FirstFailureIndex() >= 0
+}
 
 // waiting reports whether a command waits for its reply.
-func (t *talk) waiting() bool { return len(t.pending) > 0 && t.session.FirstFailureIndex() < 0 }
+func (t *talk) waiting() bool { return len(t.pending) > 0 && !t.broken() }
 
 // readTLS takes version and cipher out of a line about the handshake.
 func (t *talk) readTLS(words []byte) {

@@ -39,6 +39,9 @@ type talk struct {
 	artefact  transcript.Span // the tester ate a line
 	masked    bool
 
+	checked int  // exchanges that were looked at for a failure
+	bad     bool // one of them failed
+
 	clock stamp
 	first int // line where the connection begins
 	last  int // line behind its last one

@@ -244,6 +244,12 @@ func (t *told) decided() bool {
 
 // readError reads a block as errors of programs.
 func readError(b *Block) []Case {
+	cut := b.Last-b.First > maxErrorLines
+	if cut {
+		part := *b
+		part.Last = b.First + maxErrorLines
+		b = &part
+	}
 	pieces := piecesOf(b)
 	var cases []Case
 	carried := settings{}
@@ -267,8 +273,16 @@ func readError(b *Block) []Case {
 			cases = append(cases, c)
 		}
 	}
+	if cut && len(cases) > 0 {
+		cases[0].Partial = true
+		cases[0].Notes = append(cases[0].Notes, Note{ID: "limit-reached", Text: "The text goes on for more lines than are read for errors of programs; the rest was left out."})
+	}
 	return cases
 }
+
+// maxErrorLines bounds the lines that are read for errors: these texts are
+// short.
+const maxErrorLines = 20_000
 
 // piecesOf cuts the block where one try ends and another begins: at a line with
 // a time of its own or behind an empty line, when the piece so far tells its end
@@ -281,8 +295,7 @@ func piecesOf(b *Block) []told {
 		if n := len(list); n > 0 {
 			prev := &list[n-1]
 			if !prev.decided() || !t.decided() || !t.own || t.trace || prev.trace || t.same(prev) {
-				merged := readPiece(b, prev.first, last)
-				list[n-1] = merged
+				prev.read(first, last)
 				return
 			}
 		}
@@ -362,17 +375,23 @@ func (t *told) same(prev *told) bool {
 // readPiece reads the lines [first, last).
 func readPiece(b *Block, first, last int) told {
 	t := told{b: b, first: first, last: last}
+	t.read(first, last)
+	return t
+}
+
+// read takes the lines [first, last) into the piece, which they continue.
+func (t *told) read(first, last int) {
+	t.last = last
 	for i := first; i < last; i++ {
-		line := b.Doc.Line(i)
+		line := t.b.Doc.Line(i)
 		if len(line) > 0 {
-			t.line(line, b.Doc.LineStart(i), i)
+			t.line(line, t.b.Doc.LineStart(i), i)
 		}
 	}
 	t.own = !t.settings.host.IsZero() && t.settings.sure > 1 || len(t.settings.to) > 0
 	for i := range t.replies {
 		t.own = t.own || t.replies[i].recipient != ""
 	}
-	return t
 }
 
 // isStackLine reports whether the line is a frame of a stack.
