@@ -236,6 +236,7 @@ var reportSigns = func() (s signSet) {
 	for x := signPostfix; x < signComplaint; x++ {
 		s.add(x)
 	}
+	s.add(signOther)
 	s.add(signGeneric)
 	return s
 }()
@@ -246,115 +247,6 @@ func (d *Document) lineFrom(offset int) int {
 		return d.NumLines()
 	}
 	return max(d.LineAt(offset), 0)
-}
-
-// split cuts a text that people put together: every opener of a report that
-// comes again, and every run of log or dialogue lines beside reports, begins a
-// block.
-func (b *Block) split() []*Block {
-	var cuts []int  // lines
-	var seen []mark // openers of the present report
-	family, rank := signNone, 0
-	content := false
-	context := -1 // line from which on a returned message with its body stands
-	for i := range b.marks {
-		m := &b.marks[i]
-		line := int(m.line)
-		switch m.sign {
-		case signReturned, signReturnedHere:
-			if context < 0 && returnsBounce(b, line) {
-				context = line
-			}
-			continue
-		case signForward:
-			if content && line > b.First {
-				cuts = append(cuts, line)
-				family, rank, content, context = signNone, 0, false, -1
-				seen = seen[:0]
-			}
-			continue
-		case fieldFinal, fieldDiagnostic, fieldRemoteMTA:
-			content = true
-			continue
-		}
-		row := openerOf(m.sign)
-		if row == nil || context >= 0 {
-			continue
-		}
-		again := family == row.family && (row.rank < rank || repeats(seen, m)) || family != signNone && family != row.family && row.rank == 1 && content && !row.soft
-		if again && content {
-			cuts = append(cuts, b.cutAt(line))
-			rank = 0
-			seen = seen[:0]
-		}
-		seen = append(seen, *m)
-		if family == signNone || again || row.family == family {
-			family, rank = row.family, max(rank*boolInt(row.family == family), row.rank)
-		}
-		content = true
-	}
-	cuts = b.cutTraces(cuts)
-	if len(cuts) == 0 {
-		return []*Block{b}
-	}
-	var blocks []*Block
-	first, k := b.First, 0
-	for _, cut := range append(cuts, b.Last) {
-		if cut <= first {
-			continue
-		}
-		part := *b
-		part.First, part.Last = first, cut
-		n := k
-		for n < len(b.marks) && int(b.marks[n].line) < cut {
-			n++
-		}
-		part.marks = b.marks[k:n:n]
-		part.signsKnown = false
-		k = n
-		part.returned = nil
-		for _, r := range b.returned {
-			if r.first >= first && r.first < cut {
-				part.returned = append(part.returned, r)
-			}
-		}
-		first = cut
-		blocks = append(blocks, &part)
-	}
-	return blocks
-}
-
-// repeats reports whether a phrase opened the present report already. Other
-// phrases of the same sign stand in one and the same report.
-func repeats(seen []mark, m *mark) bool {
-	for i := range seen {
-		if seen[i].sign == m.sign && seen[i].row == m.row {
-			return true
-		}
-	}
-	return false
-}
-
-func boolInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// cutAt moves a cut up to the rule or title above the opener.
-func (b *Block) cutAt(line int) int {
-	for i := line - 1; i > b.First && i >= line-4; i-- {
-		l := bytes.TrimSpace(b.Doc.Line(i))
-		if len(l) == 0 {
-			continue
-		}
-		if s, _ := signAt(b.Doc.Line(i)); s == signSeparator || s == signForward || bytes.HasPrefix(l, []byte("---")) || bytes.HasPrefix(l, []byte("===")) || bytes.HasPrefix(l, []byte("***")) {
-			return i
-		}
-		break
-	}
-	return line
 }
 
 // cutTraces adds cuts around runs of log and dialogue lines, where the text has

@@ -28,7 +28,7 @@ func gmailText(r *report) {
 			}
 		}
 		switch r.signOf(i) {
-		case signGmailClassic, signDelay:
+		case signGmailClassic, signGmailMore, signDelay:
 			if bytes.HasPrefix(l, []byte("Delivery to the following")) {
 				for k := i + 1; k < min(i+60, r.last); k++ {
 					m, _ := r.line(k)

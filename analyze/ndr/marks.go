@@ -1,6 +1,7 @@
 package ndr
 
 import (
+	"bytes"
 	"unicode"
 	"unicode/utf8"
 )
@@ -69,6 +70,7 @@ const (
 	signGmail
 	signGmailResponse
 	signGmailClassic
+	signGmailMore
 	signExchangeHuman
 	signExchangeAdmin
 	signGenerating
@@ -96,6 +98,7 @@ const (
 	signAmavis
 	signComplaint
 	signAutoreply
+	signOther   // opening words of programs without a reader of their own
 	signGeneric // words of a report that belong to no family
 	signWrapped // the first words of a phrase that goes on in the next line
 	signCount
@@ -360,8 +363,8 @@ var textPhrases = []phrase{
 	{"the response from the remote server was", signGmailResponse},
 	{"the response was", signGmailResponse},
 	{"delivery to the following recipient failed permanently", signGmailClassic},
-	{"technical details of permanent failure", signGmailClassic},
-	{"technical details of temporary failure", signGmailClassic},
+	{"technical details of permanent failure", signGmailMore},
+	{"technical details of temporary failure", signGmailMore},
 
 	// Exchange and Exchange Online.
 	{"delivery has failed to these recipients", signExchangeHuman},
@@ -406,6 +409,7 @@ var textPhrases = []phrase{
 	{"status code:", signStatusCode},
 	{"status code\t", signStatusCode},
 	{"error details", signStatusCode},
+	{"original message details", signStatusCode},
 	{"reported error", signStatusCode},
 	{"remote server returned '", signReturnedLine},
 	{"remote server at ", signReturnedLine},
@@ -444,7 +448,7 @@ var textPhrases = []phrase{
 	{"was considered unsolicited bulk e-mail", signAmavis},
 	{"was not delivered", signGeneric},
 	{"we were unable to deliver your message", signGeneric},
-	{"i was unable to deliver your message", signGeneric},
+	{"i was unable to deliver your message", signOther},
 	{"this is an email abuse report", signComplaint},
 	{"this is an opt-out report for an email", signComplaint},
 	{"this is a email abuse report", signComplaint},
@@ -473,12 +477,12 @@ var textPhrases = []phrase{
 	{"this email inbox", signAutoreply},
 	{"this mailbox is not monitored", signAutoreply},
 	{"this email address is no longer", signAutoreply},
-	{"delivery to the following recipients was aborted", signGeneric},
-	{"delevery to the following recipients was aborted", signGeneric},
-	{"each of the following recipients was rejected", signGeneric},
-	{"we had trouble delivering your message", signGeneric},
+	{"delivery to the following recipients was aborted", signOther},
+	{"delevery to the following recipients was aborted", signOther},
+	{"each of the following recipients was rejected", signOther},
+	{"we had trouble delivering your message", signOther},
 	{"did not reach the following recipient:", signGeneric},
-	{"this is the nullmailer delivery system", signGeneric},
+	{"this is the nullmailer delivery system", signOther},
 	{"could not be delivered to one or more of the intended", signGeneric},
 	{"this message could not be delivered", signGeneric},
 	{"could not be delivered to", signGeneric},
@@ -646,6 +650,9 @@ func (d *Document) scan(marks []mark, first, last int) []mark {
 		s, n, row := phraseAt(line)
 		if s == signWrapped {
 			s, n, row = d.wrappedPhrase(line, row, i+1, last)
+		}
+		if s == signNone && line[len(line)-1] == ':' && bytes.HasSuffix(line, []byte("email addresses:")) {
+			s, n = signExchangeHuman, len(line) // "R rejected your message to the following email addresses:"
 		}
 		if s != signNone {
 			marks = append(marks, mark{line: int32(i), at: int32(d.LineStart(i) + n), sign: s, row: int16(row)})

@@ -31,7 +31,7 @@ var reportFamilies = []family{
 	reportFamily("qmail", 93, textReader(qmailText), signQmail, signYahoo),
 	reportFamily("exim-dsn", 92, textReader(eximText), signExim, signEximFailed, signEximMore),
 	reportFamily("exchange-2003", 91, textReader(oldExchangeText), signOldExchange, signOldExchangeList),
-	reportFamily("gmail", 90, textReader(gmailText), signGmail, signGmailClassic, signGmailResponse),
+	reportFamily("gmail", 90, textReader(gmailText), signGmail, signGmailClassic, signGmailMore, signGmailResponse),
 	reportFamily("sendmail-dsn", 90, textReader(sendmailText), signSendmailAddresses, signSendmailTranscript, signTalking),
 	reportFamily("outlook", 88, textReader(outlookText), signOutlook),
 	reportFamily("mimecast", 88, textReader(mimecastText), signMimecast),
@@ -39,7 +39,7 @@ var reportFamilies = []family{
 	reportFamily("surfcontrol", 85, textReader(surfControlText), signSurfControl),
 	reportFamily("rfc3464", 40, textReader(nil), fieldFinal, fieldOriginal, fieldDiagnostic),
 	reportFamily("ndr", 30, textReader(genericText), signPowerMTA, signMailMarshal, signBarracuda, signAmavis,
-		signGeneric, signDelay, signSuccess, signSendmailReceived, fieldFailedRecipients, fieldAction, fieldReportingMTA, fieldRemoteMTA),
+		signGeneric, signOther, signDelay, signSuccess, signSendmailReceived, fieldFailedRecipients, fieldAction, fieldReportingMTA, fieldRemoteMTA),
 	{format: "complaint", nature: NatureComplaint, sniff: func(b *Block) int {
 		if b.has(signsOf(signComplaint)) || !b.reports() && bytes.Contains(b.Text(), []byte("abuse report for an email message")) {
 			return 60
@@ -107,50 +107,6 @@ func unknownLanguage(b *Block) int {
 // harmlessCase reads a block that its words give away as no failure.
 func harmlessCase(n Nature) func(*Block) []Case {
 	return func(*Block) []Case { return []Case{{Nature: n}} }
-}
-
-// opener is a sign that begins a report, for cutting pastes.
-type opener struct {
-	sign   sign
-	family sign // the first of the family's signs
-	rank   int  // its place in a report: the same or a lower rank again begins another report
-	soft   bool // it also stands inside reports of other families
-}
-
-var openers = []opener{
-	{signPostfix, signPostfix, 1, false},
-	{signPostfixOld, signPostfix, 1, false},
-	{signExim, signExim, 1, true},
-	{signEximFailed, signExim, 2, true},
-	{signSendmailReceived, signSendmailReceived, 1, true},
-	{signQmail, signQmail, 1, false},
-	{signYahoo, signQmail, 1, false},
-	{signGmailClassic, signGmail, 1, true},
-	{signExchangeHuman, signGenerating, 1, false},
-	{signExchangeAdmin, signGenerating, 2, true},
-	{signGenerating, signGenerating, 3, true},
-	{signOldExchange, signOldExchange, 1, false},
-	{signOutlook, signOutlook, 1, true},
-	{signSES, signSES, 1, false},
-	{signSESJSON, signSES, 1, false},
-	{signSendGrid, signSendGrid, 1, false},
-	{signDragonFly, signDragonFly, 1, false},
-	{signOpenSMTPD, signOpenSMTPD, 1, false},
-	{signMessagingServer, signMessagingServer, 1, false},
-	{signCourier, signCourier, 1, false},
-	{signPowerMTA, signPowerMTA, 1, false},
-	{signPortal, signPortal, 1, true},
-	{fieldReportingMTA, fieldReportingMTA, 9, true},
-}
-
-// openerOf is the row of a sign, nil if it opens nothing.
-func openerOf(s sign) *opener {
-	for i := range openers {
-		if openers[i].sign == s {
-			return &openers[i]
-		}
-	}
-	return nil
 }
 
 // bringsBack reports whether the block brings a message back with its technical
