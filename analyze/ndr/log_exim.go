@@ -98,7 +98,7 @@ func (x *eximLog) line(l *logLine) {
 	switch string(rest[:2]) {
 	case "<=":
 		sender := "<>"
-		if a, k := mailboxAt(rest[2:]); k > 0 {
+		if a, k := mailboxAt(rest[skipBlanks(rest, 2):]); k > 0 {
 			sender = a
 		}
 		if len(x.k.senders) < maxAttempts {

@@ -22,13 +22,13 @@ func ParseReply(text string) (Reply, bool) {
 	s := strings.TrimSpace(text)
 	s = unprefix(s)
 	code, rest, ok := cutCode(s)
-	if again, more, twice := cutCode(strings.TrimLeft(rest, " \t")); twice && again == code {
+	if again, more, twice := cutCode(strings.TrimLeft(rest, " \t\r\n")); twice && again == code && s[3] != '-' {
 		rest = more // "550 550 5.1.1 …": some servers say their code twice
 	}
 	if !ok {
 		rest = s
 	}
-	enhanced, _, hasEnhanced := cutEnhanced(rest)
+	enhanced, _, hasEnhanced := cutEnhanced(strings.TrimLeft(rest, "\r\n \t"))
 	if !ok && !hasEnhanced {
 		return Reply{}, false
 	}
@@ -68,8 +68,13 @@ func ParseReply(text string) (Reply, bool) {
 	if open.Len() > 0 {
 		r.Lines = append(r.Lines, open.String())
 	}
+	if r.Enhanced == "" && len(r.Lines) > 0 { // it stood behind the line end: "554\n    5.7.1 …"
+		if _, rest, ok := cutCode(r.Lines[0]); ok {
+			r.Enhanced, _, _ = cutEnhanced(rest)
+		}
+	}
 	if len(r.Lines) == 1 {
-		r.Lines = splitRun(r.Lines[0], code, enhanced)
+		r.Lines = splitRun(r.Lines[0], code, r.Enhanced)
 	}
 	return r, true
 }
