@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// inTerminal runs the program in a terminal of its own that answers no query,
+// types the input and returns all that was written to the screen.
+func inTerminal(t *testing.T, input string, args ...string) string {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skipf("no pseudo-terminal: %v", err)
+	}
+	defer master.Close()
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err == nil {
+		err = unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0)
+	}
+	if err != nil {
+		t.Skipf("no pseudo-terminal: %v", err)
+	}
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("no pseudo-terminal: %v", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, args...)
+	cmd.Env = append(os.Environ(), "HANDOFF_TEST_MAIN=1", "TERM=xterm-256color", "HOME="+t.TempDir(), "NO_COLOR=")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	slave.Close()
+	if _, err := io.WriteString(master, input); err != nil {
+		t.Fatal(err)
+	}
+	var screen bytes.Buffer
+	read := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(&screen, master) // ends when the last writer closes the terminal
+		close(read)
+	}()
+	err = cmd.Wait()
+	<-read
+	if err != nil && cmd.ProcessState.ExitCode() < 0 {
+		t.Fatalf("%v: %v", args, err)
+	}
+	return screen.String()
+}
+
+// TestNoTerminalQuery: a plain command asks the terminal nothing, and so waits
+// for no answer from one that gives none.
+func TestNoTerminalQuery(t *testing.T) {
+	for _, args := range [][]string{{"--version"}, {"probe", "--help"}, {"explain", "A13"}, {"man"}} {
+		screen := inTerminal(t, "", args...)
+		if strings.ContainsRune(screen, 0x1b) {
+			t.Errorf("%v writes an escape: %q", args, screen[:min(len(screen), 200)])
+		}
+	}
+}
+
+// TestLinear: 'handoff --no-tui' at a terminal asks one question a line, prints
+// each step once and redraws nothing.
+func TestLinear(t *testing.T) {
+	screen := inTerminal(t, "\n", "--no-tui", "--color", "never")
+	if strings.ContainsRune(screen, 0x1b) {
+		t.Errorf("an escape in the linear mode: %q", screen)
+	}
+	for _, want := range []string{"Relay host, empty for the bundled relay:", "port 587, auth AUTH: ok, ", "VERDICT ready"} {
+		if strings.Count(screen, want) != 1 {
+			t.Errorf("%q stands there %d times in\n%s", want, strings.Count(screen, want), screen)
+		}
+	}
+	for _, r := range screen {
+		if r > 0x7e {
+			t.Errorf("%U is not read aloud alike everywhere", r)
+			break
+		}
+	}
+	screen = inTerminal(t, "no host\n\n\n\n", "--no-tui")
+	if !strings.Contains(screen, "is no host name") {
+		t.Errorf("a wrong host is taken: %s", screen)
+	}
+}
+
+// TestColourOnATerminal: colour is for terminals, and each switch is heeded.
+func TestColourOnATerminal(t *testing.T) {
+	if screen := inTerminal(t, "", "probe", "--bundled", "-q"); !strings.Contains(screen, "\x1b[") {
+		t.Errorf("no colour on a terminal: %q", screen)
+	}
+	if screen := inTerminal(t, "", "probe", "--bundled", "-q", "--color", "never"); strings.Contains(screen, "\x1b[") {
+		t.Errorf("colour under --color never: %q", screen)
+	}
+}
+
+// TestDiagnoseAsks: at a terminal a diagnosis asks what it cannot try, and the
+// answers narrow the causes down to one.
+func TestDiagnoseAsks(t *testing.T) {
+	screen := inTerminal(t, "9\nx\n1\n", "diagnose", "--bundled", "--scenario", "cred-not-propagated", "--color", "never")
+	for _, want := range []string{
+		"look under Domains > SMTP Authentication", "it is there, for less than an hour", "a number from 1 to",
+		"left: credential-not-live", "cause credential-not-live (relay-config)",
+	} {
+		if !strings.Contains(screen, want) {
+			t.Errorf("no %q in\n%s", want, screen)
+		}
+	}
+	if strings.Contains(screen, "cause credential-wrong") {
+		t.Error("the answers did not narrow it down")
+	}
+}
