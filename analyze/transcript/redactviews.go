@@ -363,26 +363,16 @@ func utf16View(text []byte) (*view, bool) {
 	case text[0] == 0xfe && text[1] == 0xff:
 		ok, big, skip = true, true, 2
 	default:
+		// Every other byte of western text is zero, from the beginning on.
 		var zero [2]int
-		n := min(len(text), 512) &^ 1
+		n := min(len(text), 64) &^ 1
 		for i := range n {
 			if text[i] == 0 {
 				zero[i&1]++
 			}
 		}
-		// Every other byte of western text is zero, from the beginning on.
 		big = zero[0] > zero[1]
-		p := 1
-		if big {
-			p = 0
-		}
-		head := 0
-		for i := p; i < min(n, 32); i += 2 {
-			if text[i] == 0 {
-				head++
-			}
-		}
-		ok = zero[1-p] == 0 && zero[p] > n*3/8 && head*8 >= min(n, 32)*3
+		ok = min(zero[0], zero[1]) == 0 && max(zero[0], zero[1])*8 > n*3
 	}
 	if !ok {
 		return nil, false
