@@ -363,9 +363,10 @@ func utf16View(text []byte) (*view, bool) {
 	case text[0] == 0xfe && text[1] == 0xff:
 		ok, big, skip = true, true, 2
 	default:
-		// Every other byte of western text is zero, from the beginning on.
+		// Every other byte of western text is zero, from the beginning on. More
+		// than the beginning does not count: masks move what comes later.
 		var zero [2]int
-		n := min(len(text), 64) &^ 1
+		n := min(len(text), 16) &^ 1
 		for i := range n {
 			if text[i] == 0 {
 				zero[i&1]++
