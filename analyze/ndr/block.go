@@ -87,6 +87,7 @@ type Block struct {
 	signsKnown bool
 	returned   []lineRange // headers of returned messages, as MIME has them
 	whole      bool        // logs and dialogues in it were told apart already
+	straight   *Block      // the block with wrapped lines joined; nil: not looked for yet
 	options    Options
 	noise      []lineRange // MIME boundaries with their headers, and the header that a forward prints: nobody's words
 	inside     []*Block    // reports in the mails that this one brings back: for when it names nobody itself

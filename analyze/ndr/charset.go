@@ -73,7 +73,7 @@ func (d *Document) charsetOf(name string) (encoding.Encoding, splitter) {
 	enc, err := htmlindex.Get(name)
 	if err != nil {
 		if strings.HasPrefix(name, "cp") || strings.HasPrefix(name, "win") {
-			enc, err = htmlindex.Get("windows-" + strings.TrimLeft(name, "cpwindows-"))
+			enc, err = htmlindex.Get("windows-" + strings.TrimPrefix(strings.TrimPrefix(name, "cp"), "windows-"))
 		}
 	}
 	if err != nil {

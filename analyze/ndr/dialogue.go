@@ -41,7 +41,6 @@ type evidence struct {
 	opened           int // greetings and EHLO, in any dialect
 	csv              int
 	own              int // this program's own text form
-	tool             int // lines that begin with the name of a mail program
 }
 
 // maxSniffed is how many lines are looked at to find out what a block is.
@@ -236,6 +235,7 @@ func sniffDialogue(b *Block) int {
 	if b.isDSN() {
 		return 0
 	}
+	b = b.unwrapped()
 	e := b.evidenceOf()
 	sure := e.sure()
 	if sure > 0 && b.reports() {
@@ -282,6 +282,7 @@ func (e *evidence) sure() int {
 
 // readDialogue reads a block as dialogues.
 func readDialogue(b *Block) []Case {
+	b = b.unwrapped()
 	if runs := b.traceRuns(); len(runs) > 1 {
 		return readRuns(runs)
 	}

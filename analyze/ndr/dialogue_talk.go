@@ -147,14 +147,6 @@ func (t *talk) server(text string, from, to int) {
 	t.finishReply()
 }
 
-// more takes a line that continues the server's last one without code or mark.
-func (t *talk) more(text string, to int) {
-	if n := len(t.reply.Lines); t.open && n > 0 && n < 1000 {
-		t.reply.Lines = append(t.reply.Lines, clip(text, 4096))
-		t.to = to
-	}
-}
-
 // finishReply hands the collected reply to the command it answers.
 func (t *talk) finishReply() {
 	if !t.open {

@@ -53,6 +53,8 @@ type Document struct {
 	notes  []Note
 	cut    bool // a limit was hit
 
+	wrapped *Document // of a view with wrapped lines joined: the document itself
+
 	indexed  int  // maps that were there when the lines were indexed
 	bareCR   bool // the input has CR that no LF follows
 	markLine int  // memory of the last place asked for: line number …
@@ -165,6 +167,9 @@ func (d *Document) LineAt(offset int) int {
 // Span is the place in the input of Text[start:end]. What was undone inside the
 // range belongs to it, so its quote may be longer than the cleaned words.
 func (d *Document) Span(start, end int) transcript.Span {
+	if d.wrapped != nil {
+		return d.wrapped.Span(start, end)
+	}
 	start = min(max(start, 0), len(d.Text))
 	end = min(max(end, start), len(d.Text))
 	from, to := start, end

@@ -136,14 +136,15 @@ func isNodeLine(line []byte) bool {
 
 // sniffError says how sure it is that the block tells a program's error.
 func sniffError(b *Block) int {
-	if b.isDSN() || b.mail != nil && b.reports() {
+	if b.isDSN() || b.mail != nil && (b.reports() || !b.speaksOfMail()) {
 		return 0
 	}
+	b = b.unwrapped()
 	client, node := false, 0
 	server, port, fault, reply, lines := false, false, false, false, 0
 	last := min(b.Last, b.First+1500)
 	// A report has words enough of its own; only a program's name counts there.
-	plain := b.mail == nil && !b.reports()
+	plain := !b.reports()
 	for i := b.First; i < last; i++ {
 		line := b.Doc.Line(i)
 		if len(line) < 3 {
@@ -154,7 +155,7 @@ func sniffError(b *Block) int {
 			break
 		}
 		if b.mail != nil && lines > 200 {
-			continue
+			break
 		}
 		lines++
 		if len(line) > 1000 {
@@ -197,6 +198,8 @@ func sniffError(b *Block) int {
 		return 58
 	case server && (fault || reply):
 		return 48
+	case b.mail != nil:
+		return 0 // a letter may say what it likes
 	case port && (fault || reply), fault && reply:
 		return 26
 	case fault || reply:
@@ -244,6 +247,7 @@ func (t *told) decided() bool {
 
 // readError reads a block as errors of programs.
 func readError(b *Block) []Case {
+	b = b.unwrapped()
 	cut := b.Last-b.First > maxErrorLines
 	if cut {
 		part := *b

@@ -51,7 +51,6 @@ func exchangeText(r *report) {
 // stanza is what is known while the lines about one recipient are read.
 type stanza struct {
 	recipients []string
-	at         [2]int  // place of the last recipient
 	host       Mention // the line between recipient and reply
 	tries      []Item
 	replied    bool

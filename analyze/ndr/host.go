@@ -15,9 +15,6 @@ type host struct {
 	port    int    // 0: not stated
 }
 
-// isZero reports whether nothing is named.
-func (h host) isZero() bool { return h.name == "" && h.address == "" }
-
 // hostAt reads the host that s begins with and gives the length of what it
 // read; 0 if there is none. It knows the forms
 //

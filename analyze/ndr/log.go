@@ -399,6 +399,7 @@ type logReader interface {
 
 // readLog reads a block as mail logs; lines of several programs may be mixed.
 func readLog(b *Block) []Case {
+	b = b.unwrapped()
 	if runs := b.traceRuns(); len(runs) > 1 {
 		return readRuns(runs)
 	}
@@ -505,6 +506,7 @@ func sniffLog(b *Block) int {
 	if b.isDSN() {
 		return 0
 	}
+	b = b.unwrapped()
 	records, strong := 0, 0
 	looked := 0
 	for i := b.First; i < b.Last && looked < maxSniffed; i++ {
@@ -590,7 +592,7 @@ func (b *Block) traceRuns() []*Block {
 	var blocks []*Block
 	for i, r := range runs {
 		part := *b
-		part.First, part.Last, part.whole = r.first, b.Last, true
+		part.First, part.Last, part.whole, part.straight = r.first, b.Last, true, nil
 		if i+1 < len(runs) {
 			part.Last = runs[i+1].first
 		}

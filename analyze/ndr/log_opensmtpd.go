@@ -24,14 +24,13 @@ type openSMTPDLog struct {
 
 // mtaSession is a connection of the mta.
 type mtaSession struct {
-	peer     Mention
-	host     string
-	secure   bool
-	fault    transcript.Fault
-	stage    transcript.Stage
-	span     transcript.Span
-	reply    transcript.Reply
-	finished bool
+	peer   Mention
+	host   string
+	secure bool
+	fault  transcript.Fault
+	stage  transcript.Stage
+	span   transcript.Span
+	reply  transcript.Reply
 }
 
 func newOpenSMTPDLog(k *logbook) *openSMTPDLog {

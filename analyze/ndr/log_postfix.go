@@ -21,12 +21,11 @@ type postfixLog struct {
 // postfixProcess is what an smtp process told without a queue id, and what
 // belongs to its next outcome.
 type postfixProcess struct {
-	tls     Mention // with whom TLS was established
-	fault   transcript.Fault
-	span    transcript.Span
-	target  Mention
-	id      string // the queue id that consumed it
-	partial map[string]*Item
+	tls    Mention // with whom TLS was established
+	fault  transcript.Fault
+	span   transcript.Span
+	target Mention
+	id     string // the queue id that consumed it
 }
 
 func newPostfixLog(k *logbook) *postfixLog {

@@ -628,8 +628,6 @@ var isOrnament = func() (t [256]bool) {
 type signSet [2]uint64
 
 func (s *signSet) add(x sign)      { s[x>>6] |= 1 << (x & 63) }
-func (s *signSet) has(x sign) bool { return s[x>>6]&(1<<(x&63)) != 0 }
-
 // signsOf is the set of some signs.
 func signsOf(signs ...sign) (s signSet) {
 	for _, x := range signs {

@@ -83,7 +83,6 @@ type boundary struct {
 	alternative bool
 	rich        bool // an earlier text sibling tells it all
 	text        int  // index, plus one, of the text sibling
-	deep        bool // deeper than maxMIMEDepth: its parts are not taken apart
 }
 
 // walker takes a text apart into mails and parts in one pass over its lines.

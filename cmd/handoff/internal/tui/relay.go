@@ -32,11 +32,6 @@ type relayScreen struct {
 
 var relayTabs = []string{"scenarios", "sessions", "account"}
 
-type relayMsg struct {
-	state Relay
-	toast string
-}
-
 type relayTickMsg struct{}
 
 func newRelayScreen(m *model) *relayScreen {
