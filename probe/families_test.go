@@ -115,7 +115,7 @@ func families() []row {
 		{name: "465 that closes", script: "> \nclose\n", port: 465, stage: tls, fault: closed, verdict: "handshake-failed/tls"},
 
 		// A middlebox that rewrites.
-		{name: "greeting of stars", script: "< 220 ****************************\n> EHLO\n< 502 5.5.2 no\n> HELO\n< 250 relay.example\n> QUIT\n< 221 bye\n", verdict: "handshake-failed/tls"},
+		{name: "greeting of stars", script: "< 220 ****************************\n> EHLO\n< 502 5.5.2 no\n> HELO\n< 250 relay.example\n> QUIT\n< 221 bye\n", verdict: "handshake-failed/greet"},
 		{name: "XXXXXXXA", script: h.greet + "> EHLO\n< 250-relay.example\n< 250-SIZE 1\n< 250 XXXXXXXA\n> QUIT\n< 221 bye\n", verdict: "handshake-failed/tls"},
 		{name: "STARTTLS removed", script: h.greet + "> EHLO\n< 250-relay.example\n< 250 SIZE 1\n> QUIT\n< 221 bye\n", verdict: "handshake-failed/tls"},
 		{name: "STARTTLS removed, AUTH offered in clear", script: h.greet + "> EHLO\n< 250-relay.example\n< 250 AUTH PLAIN LOGIN\n> QUIT\n< 221 bye\n", verdict: "handshake-failed/tls"},
