@@ -627,7 +627,8 @@ var isOrnament = func() (t [256]bool) {
 // signSet is a set of signs.
 type signSet [2]uint64
 
-func (s *signSet) add(x sign)      { s[x>>6] |= 1 << (x & 63) }
+func (s *signSet) add(x sign) { s[x>>6] |= 1 << (x & 63) }
+
 // signsOf is the set of some signs.
 func signsOf(signs ...sign) (s signSet) {
 	for _, x := range signs {
