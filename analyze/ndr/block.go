@@ -24,7 +24,8 @@ func Read(input []byte) []Case { return Options{}.Read(input) }
 // Read is the function Read under these options.
 func (o Options) Read(input []byte) []Case {
 	relays := relayDomains(o.RelayDomains)
-	doc := prepare(input, relays)
+	doc := borrow(input, relays)
+	defer doc.release()
 	var cases []Case
 	for _, b := range doc.blocks(o) {
 		read := b.read()
@@ -156,7 +157,7 @@ func (d *Document) blocks(o Options) []*Block {
 	}
 	if len(d.mails) == 0 {
 		whole := &Block{Doc: d, First: 0, Last: d.NumLines(), options: o}
-		whole.marks = d.scan(make([]mark, 0, 48), 0, whole.Last)
+		whole.marks = d.scan(d.marks(), 0, whole.Last)
 		whole.findNoise()
 		return whole.split()
 	}
@@ -172,11 +173,22 @@ func (d *Document) blocks(o Options) []*Block {
 	return blocks
 }
 
+// marks is an empty list of marks: the borrowed one for the first block that
+// asks.
+func (d *Document) marks() []mark {
+	if b := d.buffers; b != nil && b.marks != nil {
+		m := b.marks[:0]
+		b.marks = nil
+		return m
+	}
+	return make([]mark, 0, 64)
+}
+
 // mailBlocks are the blocks of a mail, with the mails inside it: d.mails[i:j].
 func (d *Document) mailBlocks(i, j int, o Options, several bool) []*Block {
 	m := &d.mails[i]
 	b := &Block{Doc: d, First: d.lineFrom(m.body), Last: d.lineFrom(m.end), mail: m, options: o}
-	b.marks = make([]mark, 0, 48)
+	b.marks = d.marks()
 	// X-Failed-Recipients is the one field of a report's own header that counts.
 	for k := d.lineFrom(m.start); k < b.First; k++ {
 		if l := d.Line(k); len(l) > 20 && l[0]|0x20 == 'x' && foldPrefix(l, "x-failed-recipients:") {
@@ -330,6 +342,9 @@ func (b *Block) read() []Case {
 	return inner
 }
 
+// sureReport is the least sureness of a family whose words leave no doubt.
+const sureReport = 80
+
 // readOwn asks the families, the surest first.
 func (b *Block) readOwn() []Case {
 	type bid struct {
@@ -338,7 +353,10 @@ func (b *Block) readOwn() []Case {
 	}
 	var some [8]bid
 	bids := some[:0]
-	for _, table := range [...][]family{reportFamilies, traceFamilies} {
+	for k, table := range [...][]family{reportFamilies, traceFamilies} {
+		if k == 1 && b.mail != nil && len(bids) > 0 && bids[0].sure >= sureReport {
+			break // a mail with a report in it: the transcripts in it are its own
+		}
 		for i := range table {
 			f := &table[i]
 			sure := f.sniff(b)

@@ -15,7 +15,7 @@ func (d *Document) characters() {
 	if i < 0 {
 		return
 	}
-	r := newRewriter(text)
+	r := d.rewriter(text, len(text)+16)
 	at := 0
 	for i >= 0 && !r.full {
 		c, n := utf8.DecodeRune(text[i:])
@@ -94,7 +94,7 @@ func (d *Document) autolinks() {
 	at := 0
 	drop := func(from, to int) {
 		if r == nil {
-			r = newRewriter(text)
+			r = d.rewriter(text, len(text)+16)
 		}
 		r.copy(at, from)
 		at = to

@@ -30,7 +30,7 @@ func (d *Document) charsets() {
 	if !high && !escape || high && !escape && utf8.Valid(text) {
 		return
 	}
-	r := newRewriter(text)
+	r := d.rewriter(text, len(text)+16)
 	changed := false
 	d.rewriteParts(r, func(p *part, from, to int) {
 		body := text[from:to]

@@ -76,7 +76,7 @@ func (d *Document) wide() {
 			return
 		}
 	}
-	r := newRewriter(text)
+	r := d.rewriter(text, len(text)+16)
 	var buf [utf8.UTFMax]byte
 	for ; at+unit <= len(text) && !r.full; at += unit {
 		var c rune
@@ -136,7 +136,7 @@ func wideWithoutMark(text []byte) binary.ByteOrder {
 // apart before, parts keep their places.
 func (d *Document) newlines() {
 	text := d.Text
-	r := newRewriter(text)
+	r := d.rewriter(text, len(text)+16)
 	r.m.segments = make([]segment, 0, min(bytes.Count(text[:min(len(text), maxCleaned)], []byte{'\r'})+16, maxSegments))
 	d.rewriteParts(r, func(_ *part, from, to int) {
 		plainLines(r, text, from, to)

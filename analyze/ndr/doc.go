@@ -55,10 +55,11 @@ type Document struct {
 
 	wrapped *Document // of a view with wrapped lines joined: the document itself
 
-	indexed  int  // maps that were there when the lines were indexed
-	bareCR   bool // the input has CR that no LF follows
-	markLine int  // memory of the last place asked for: line number …
-	markAt   int  // … and offset of that line's start in input
+	buffers  *buffers // borrowed ones; nil: the document's own
+	indexed  int      // one more than the maps that were there when the lines were indexed
+	bareCR   bool     // the input has CR that no LF follows
+	markLine int      // memory of the last place asked for: line number …
+	markAt   int      // … and offset of that line's start in input
 }
 
 // Prepare undoes what mail programs, transports and people did to a text
@@ -71,6 +72,20 @@ func Prepare(input []byte) *Document { return prepare(input, relayDomains(nil)) 
 // name is joined.
 func prepare(input []byte, relays []string) *Document {
 	d := &Document{Text: input, input: input, markLine: 1}
+	d.undo(relays)
+	return d
+}
+
+// borrow is prepare with buffers from the pool: release must follow.
+func borrow(input []byte, relays []string) *Document {
+	b, _ := bufferPool.Get().(*buffers)
+	d := &Document{Text: input, input: input, markLine: 1, buffers: b, starts: b.starts, parts: b.parts, mails: b.mails, maps: b.maps}
+	d.undo(relays)
+	return d
+}
+
+// undo runs all steps of the pre-pass.
+func (d *Document) undo(relays []string) {
 	d.clean()
 	d.index()
 	if d.dedent() {
@@ -85,7 +100,6 @@ func prepare(input []byte, relays []string) *Document {
 	if d.joinHosts(relays) {
 		d.index()
 	}
-	return d
 }
 
 // relayDomains are the service's domain and those that the caller adds.
@@ -100,10 +114,10 @@ var serviceDomain = []string{transcript.RelayDomain}
 
 // index finds the line starts of Text.
 func (d *Document) index() {
-	if len(d.maps) == d.indexed && d.starts != nil {
+	if d.starts != nil && len(d.maps) == d.indexed-1 {
 		return // nothing was undone since
 	}
-	d.indexed = len(d.maps)
+	d.indexed = len(d.maps) + 1
 	if d.starts == nil {
 		d.starts = make([]int32, 0, min(16+len(d.Text)/30, 1<<18))
 	}

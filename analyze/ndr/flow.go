@@ -35,14 +35,7 @@ func (d *Document) flow(start, end int) flow {
 	}
 	f := flow{doc: d}
 	stretch := text[start:end:end]
-	odd := -1
-	for i, c := range stretch {
-		if c == '\n' || c == '\t' || c == ' ' && i > 0 && stretch[i-1] == ' ' {
-			odd = i
-			break
-		}
-	}
-	if odd < 0 {
+	if !needsJoining(stretch) {
 		f.text, f.cuts = stretch, []flowCut{{0, int32(start)}}
 		return f
 	}
@@ -50,25 +43,68 @@ func (d *Document) flow(start, end int) flow {
 	f.cuts[0] = flowCut{0, int32(start)}
 	out := make([]byte, 0, len(stretch))
 	for i := 0; i < len(stretch); {
-		j := i
-		for j < len(stretch) && !isBlank(stretch[j]) {
-			j++
+		// A line at a time; most have single blanks only.
+		j := len(stretch)
+		if n := bytes.IndexByte(stretch[i:], '\n'); n >= 0 {
+			j = i + n
 		}
-		out = append(out, stretch[i:j]...)
-		i = j
-		for i < len(stretch) && isBlank(stretch[i]) {
+		line := stretch[i:j]
+		for len(line) > 0 && isBlank(line[len(line)-1]) {
+			line = line[:len(line)-1]
+		}
+		if len(line) > 0 {
+			if needsJoining(line) {
+				out = f.words(out, line, start+i)
+			} else {
+				out = append(out, line...)
+			}
+			out = append(out, ' ')
+		}
+		// The next line's words.
+		for i = j; i < len(stretch) && isBlank(stretch[i]); {
 			i++
 		}
 		if i < len(stretch) {
-			out = append(out, ' ')
-			if i != j+1 {
-				f.cuts = append(f.cuts, flowCut{int32(len(out)), int32(start + i)})
-			}
+			f.cuts = append(f.cuts, flowCut{int32(len(out)), int32(start + i)})
 		}
+	}
+	if n := len(out); n > 0 && out[n-1] == ' ' {
+		out = out[:n-1]
 	}
 	f.text = out
 	return f
 }
+
+// words appends the words of a line with single blanks between them; it begins
+// at an offset of the document.
+func (f *flow) words(out, line []byte, at int) []byte {
+	for i := 0; i < len(line); {
+		j := i
+		for j < len(line) && !isBlank(line[j]) {
+			j++
+		}
+		out = append(out, line[i:j]...)
+		i = j
+		for i < len(line) && isBlank(line[i]) {
+			i++
+		}
+		if i < len(line) {
+			out = append(out, ' ')
+			if i != j+1 {
+				f.cuts = append(f.cuts, flowCut{int32(len(out)), int32(at + i)})
+			}
+		}
+	}
+	return out
+}
+
+// needsJoining reports whether white space other than single blanks stands in
+// the text.
+func needsJoining(text []byte) bool {
+	return bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\t') >= 0 || bytes.Contains(text, twoBlanks)
+}
+
+var twoBlanks = []byte("  ")
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' }
 

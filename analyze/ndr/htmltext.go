@@ -33,7 +33,7 @@ func (d *Document) markup() {
 		return
 	}
 	d.keepRicher()
-	r := newRewriter(text)
+	r := d.rewriter(text, len(text)+16)
 	d.rewriteParts(r, func(p *part, from, to int) {
 		switch {
 		case p != nil && p.how == treatDrop:

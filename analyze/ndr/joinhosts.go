@@ -58,7 +58,7 @@ func (d *Document) joinHosts(relays []string) bool {
 			}
 		}
 		if r == nil {
-			r = newRewriter(text)
+			r = d.rewriter(text, len(text)+16)
 		}
 		r.copy(at, cut)
 		at = next

@@ -560,9 +560,16 @@ func phraseAt(line []byte) (s sign, n, row int) {
 		return signNone, 0, 0
 	}
 	rest := line[i:]
+	if len(rest) < 3 {
+		return signNone, 0, 0
+	}
 	wrapped := -1
+	second, third := lowerASCII(rest[1]), lowerASCII(rest[2])
 	for k := range rows {
 		p := &rows[k]
+		if p.words[1] != second || len(p.words) > 2 && p.words[2] != third {
+			continue
+		}
 		if len(rest) < len(p.words) {
 			// The line may hold the first words of a phrase that was wrapped.
 			if wrapped < 0 && len(rest) >= minWrapped && p.wrapsBehind(rest) {

@@ -132,7 +132,7 @@ func (d *Document) containers() {
 		return
 	}
 	text := d.Text
-	r := newRewriterSize(text, size)
+	r := d.rewriter(text, size)
 	d.rewriteParts(r, func(p *part, from, to int) {
 		how := treatKeep
 		if p != nil {
@@ -165,7 +165,7 @@ func ensureLF(r *rewriter, at int) {
 func (d *Document) headless() {
 	text := d.Text
 	if looksQuotedPrintable(text) {
-		r := newRewriter(text)
+		r := d.rewriter(text, len(text)+16)
 		quotedPrintable(r, text, 0, len(text))
 		d.apply(r)
 		text = d.Text
@@ -174,7 +174,7 @@ func (d *Document) headless() {
 	if !ok {
 		return
 	}
-	r := newRewriter(text)
+	r := d.rewriter(text, len(text)+16)
 	at := 0
 	for ok && !r.full {
 		plainLines(r, text, at, start)
@@ -315,15 +315,47 @@ func (w *walker) header(at, depth int, returned bool) (body int) {
 	if bytes.HasPrefix(w.text[at:end], []byte("From ")) || bytes.HasPrefix(w.text[at:end], []byte(">From ")) {
 		at = next
 	}
+	if returned {
+		// Of a message that came back only where its header ends is of interest.
+		body = w.headerEnd(at)
+		w.d.mails = append(w.d.mails, mailRange{start: start, body: body, end: -1, depth: depth, returned: true})
+		w.mail = len(w.d.mails) - 1
+		w.openMails = append(w.openMails, w.mail)
+		w.begin(fields{body: body}, true)
+		return body
+	}
 	h, ok := w.fields(at)
 	if depth == 0 && (!ok || h.known < 2 && h.kind == partUnstated) {
 		return start
 	}
-	w.d.mails = append(w.d.mails, mailRange{start: start, body: h.body, end: -1, depth: depth, returned: returned, kind: h.kind, report: h.report})
+	w.d.mails = append(w.d.mails, mailRange{start: start, body: h.body, end: -1, depth: depth, kind: h.kind, report: h.report})
 	w.mail = len(w.d.mails) - 1
 	w.openMails = append(w.openMails, w.mail)
-	w.begin(h, returned)
+	w.begin(h, false)
 	return h.body
+}
+
+// headerEnd is the offset behind the empty line that ends a header, or of the
+// boundary that cuts it off.
+func (w *walker) headerEnd(at int) int {
+	for start := at; at < len(w.text); {
+		end, next := w.next(at)
+		if end == at {
+			return next
+		}
+		if w.text[at] == '-' && end-at > 2 && w.text[at+1] == '-' {
+			name := bytes.TrimRight(w.text[at+2:end], " \t")
+			if w.level(name) >= 0 || bytes.HasSuffix(name, []byte("--")) && w.level(name[:len(name)-2]) >= 0 {
+				return at
+			}
+		}
+		if at-start > maxHeader {
+			w.d.limit("header bytes")
+			return at
+		}
+		at = next
+	}
+	return at
 }
 
 // begin opens what a header announces.

@@ -158,6 +158,9 @@ func sameCase(a, b *Case) bool {
 // get a note. named says whether the names without a role are wanted.
 func (b *Block) addMentions(c *Case, relays []string, named bool) {
 	all := c.Mentions
+	if all == nil {
+		all = make([]Mention, 0, 2*len(c.Hops)+3*len(c.Items)+1)
+	}
 	for i := range c.Items {
 		all = append(all, c.Items[i].Evidence...)
 	}

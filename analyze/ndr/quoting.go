@@ -44,7 +44,7 @@ func (d *Document) dedent() bool {
 	if indent <= 0 || len(d.mails) > 0 {
 		return false
 	}
-	r := newRewriter(d.Text)
+	r := d.rewriter(d.Text, len(d.Text))
 	at := 0
 	for i := range d.starts {
 		start := d.LineStart(i)
@@ -85,7 +85,7 @@ func (d *Document) unquote() bool {
 		end, lines, marked, mark, dialogue := quotedBlock(text, start)
 		if marked >= 2 && marked*3 >= lines*2 && !dialogue || lines == 1 && marked == 1 && mark == '>' && longQuote(text[start:end]) {
 			if r == nil {
-				r = newRewriter(text)
+				r = d.rewriter(text, len(text)+16)
 			}
 			for line := start; line < end; {
 				e, next := lineOf(text, line, end)

@@ -28,6 +28,9 @@ func (r *report) hops() (hops []Hop, in, out bool) {
 				}
 				f := r.doc.flow(r.doc.LineStart(i)+len("received:"), r.doc.LineEnd(end-1))
 				if h, ok := readHop(&f); ok {
+					if hops == nil {
+						hops = make([]Hop, 0, 8)
+					}
 					hops = append(hops, h)
 				}
 				i = end - 1
@@ -100,19 +103,18 @@ func readHop(f *flow) (Hop, bool) {
 // indexWord finds a word at the start of the text or behind a blank, outside
 // parentheses.
 func indexWord(t []byte, word string) int {
-	depth := 0
-	for i := 0; i+len(word) <= len(t); i++ {
-		switch t[i] {
-		case '(':
-			depth++
-		case ')':
-			if depth > 0 {
-				depth--
-			}
+	for at := 0; ; {
+		n := bytes.Index(t[at:], []byte(word))
+		if n < 0 {
+			return -1
 		}
-		if depth == 0 && t[i] == word[0] && (i == 0 || t[i-1] == ' ' || t[i-1] == ')') && bytes.HasPrefix(t[i:], []byte(word)) {
+		i := at + n
+		at = i + 1
+		if i > 0 && t[i-1] != ' ' && t[i-1] != ')' {
+			continue
+		}
+		if open := bytes.LastIndexByte(t[:i], '('); open < 0 || bytes.IndexByte(t[open:i], ')') >= 0 {
 			return i
 		}
 	}
-	return -1
 }
