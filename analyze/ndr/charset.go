@@ -96,7 +96,8 @@ func (d *Document) charsetOf(name string) (encoding.Encoding, splitter) {
 }
 
 // decode writes text[from:to] decoded, run by run, so that ASCII keeps its
-// exact places.
+// exact places. What a text in ISO-2022-JP has beside its runs is read line by
+// line.
 func (d *Document) decode(r *rewriter, enc encoding.Encoding, split splitter, from, to int) {
 	text := r.source
 	decoder := enc.NewDecoder()
@@ -113,7 +114,7 @@ func (d *Document) decode(r *rewriter, enc encoding.Encoding, split splitter, fr
 			i++
 			continue
 		}
-		r.copy(at, i)
+		d.perLine(r, at, i)
 		if single != nil {
 			for j := i; j < i+n; j++ {
 				k := utf8.EncodeRune(buf[:], single.DecodeByte(text[j]))
@@ -130,7 +131,7 @@ func (d *Document) decode(r *rewriter, enc encoding.Encoding, split splitter, fr
 		i += n
 		at = i
 	}
-	r.copy(at, to)
+	d.perLine(r, at, to)
 }
 
 // perLine keeps the lines that are UTF-8 and reads the others as Windows-1252:

@@ -373,7 +373,7 @@ func (r *report) exchangeReply(f *flow, from, to int, it *Item, host Mention) {
 	if i, e := bracketValue(t, "[LastAttemptedIP="); e > i {
 		if a, port, ok := addressPort(t[i:e]); ok {
 			if host.Address == "" || host.Address == "0.0.0.0" {
-				host.Address = a
+				f.addAddress(&host, Refuser, a, from+i, from+e)
 			}
 			it.Port = port
 		}
@@ -414,10 +414,12 @@ func (r *report) exchangeReply(f *flow, from, to int, it *Item, host Mention) {
 			end = start + q
 		}
 		if e := bytes.Index(t, []byte("The last endpoint attempted was ")); e >= 0 {
-			if a, port, ok := addressPort(firstWord(t[e+len("The last endpoint attempted was "):])); ok {
+			e += len("The last endpoint attempted was ")
+			word := firstWord(t[e:])
+			if a, port, ok := addressPort(word); ok {
 				it.Port = port
 				if host.Address == "" {
-					host.Address = a
+					f.addAddress(&host, Refuser, a, from+e, from+e+len(word))
 				}
 			}
 		}

@@ -152,6 +152,15 @@ func (f *flow) mention(role Role, h host, start, end int) Mention {
 	return Mention{Host: h.name, Address: h.address, Port: h.port, Role: role, Span: f.span(start, end)}
 }
 
+// addAddress adds the address that stands at text[start:end] to a mention, and
+// makes it one when nothing was known of the host before.
+func (f *flow) addAddress(m *Mention, role Role, address string, start, end int) {
+	m.Address = address
+	if m.Span.Line == 0 {
+		m.Role, m.Span = role, f.span(start, end)
+	}
+}
+
 // reply reads text[start:end] of the flow as a reply; it reports false when it
 // is none.
 func (f *flow) reply(start, end int) (transcript.Reply, bool) {

@@ -29,6 +29,9 @@ func addSeeds(f *testing.F) {
 	for _, h := range hostile {
 		f.Add([]byte(h.make(200)))
 	}
+	// What fuzzing found.
+	f.Add([]byte("\x80\x1b$B"))
+	f.Add([]byte("Server returned '[LastAttemptedIP=0.0.1.0:1"))
 }
 
 // FuzzPrepare: every line's quote stands where its span says, lines come in

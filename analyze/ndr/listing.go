@@ -41,8 +41,10 @@ func traceText(b *Block) []Case {
 	}
 	for _, lead := range []string{"OutboundProxyTargetIP: ", "{IP="} {
 		if n := f.find(lead, 0); n >= 0 && host.Address == "" {
-			if a, ok := parseAddress(bytes.TrimRight(firstWordUntil(f.text[n+len(lead):], " };]"), ".")); ok && a != "0.0.0.0" {
-				host.Address = a
+			n += len(lead)
+			word := firstWordUntil(f.text[n:], " };]")
+			if a, ok := parseAddress(bytes.TrimRight(word, ".")); ok && a != "0.0.0.0" {
+				f.addAddress(&host, Refuser, a, n, n+len(word))
 			}
 		}
 	}
