@@ -142,7 +142,7 @@ func FuzzKindOf(f *testing.F) {
 func FuzzParseReply(f *testing.F) {
 	for _, s := range []string{
 		"554 5.7.1 <r@x.example>: Relay access denied", "550-5.1.1 a 550-5.1.1 b 550 5.1.1 c", "#5.7.1 smtp;554 x",
-		"#550 5.1.1 x ##rfc822;o", "5.7.1 x", "250-a\r\n250-b\r\n250 c", "550 550 x", "554", "smtp;", "#", "550-", "550-\n550-\n\r", "550- 550 2.0.0",
+		"#550 5.1.1 x ##rfc822;o", "5.7.1 x", "250-a\r\n250-b\r\n250 c", "550 550 x", "554", "smtp;", "#", "550-", "550-\n550-\n\r", "550- 550 2.0.0", "smtp;#2.0.0 smtp;",
 	} {
 		f.Add(s)
 	}

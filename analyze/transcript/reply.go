@@ -86,10 +86,20 @@ const (
 	maxReplyLine  = 16 << 10 // bytes up to which wrapped lines are joined
 )
 
-// unprefix drops what reporters put before a reply: "smtp;" and Exchange's
+// unprefix drops all that reporters put before a reply: "smtp;" and Exchange's
 // "#5.7.1 smtp;" and "#". Exchange ends its own form with "##" and, at times,
 // the original recipient.
 func unprefix(s string) string {
+	for {
+		t := strings.TrimSpace(unprefixOnce(s))
+		if len(t) == len(s) {
+			return t
+		}
+		s = t // each round is shorter: "smtp;#5.7.1 smtp;554 …" takes two
+	}
+}
+
+func unprefixOnce(s string) string {
 	if strings.HasPrefix(s, "#") {
 		body := s[1:]
 		if _, rest, ok := cutEnhanced(body); ok {
