@@ -244,7 +244,8 @@ func (a *Account) Warnings(now time.Time) []string {
 }
 
 func checkDomain(name string) error {
-	if name == "" || len(name) > 253 || strings.ContainsAny(name, " \t@<>\"") || !strings.Contains(name, ".") {
+	empty := strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".") || strings.Contains(name, "..") // a label of it
+	if name == "" || len(name) > 253 || empty || strings.ContainsAny(name, " \t@<>\"\uFFFD") || !strings.Contains(name, ".") {
 		return fmt.Errorf("%q is not a domain name; write customer.example", name)
 	}
 	return nil
