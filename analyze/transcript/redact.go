@@ -58,8 +58,8 @@ func Redact(text []byte, level Level) ([]byte, []Masked) {
 // Redact hides what the redactor's level says and tells the places, in the
 // order of the text. When nothing is hidden it returns text itself.
 func (r Redactor) Redact(text []byte) ([]byte, []Masked) {
-	if v, ok := utf16View(text); ok {
-		return r.redactWide(text, v)
+	if v, big, ok := utf16View(text); ok {
+		return r.redactWide(text, v, big)
 	}
 	s := string(text)
 	hits, out, masked := r.settle(s)

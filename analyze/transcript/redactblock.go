@@ -57,8 +57,14 @@ func saidBase64(head string) bool {
 	if len(head) > 2048 {
 		head = head[len(head)-2048:]
 	}
-	i := strings.LastIndex(strings.ToLower(head), "content-transfer-encoding:")
-	return i >= 0 && containsFold(head[i:lineEnd(head, i)], "base64")
+	// Not by strings.ToLower: it makes three bytes of an invalid one, and its
+	// places are not those of head.
+	for i := len(head) - 1; i >= 0; i-- {
+		if hasFoldPrefix(head[i:], "content-transfer-encoding:") {
+			return containsFold(head[i:lineEnd(head, i)], "base64")
+		}
+	}
+	return false
 }
 
 // decodeLines decodes base64 lines and reports false when they hold no text.

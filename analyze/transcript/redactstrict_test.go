@@ -204,7 +204,7 @@ func FuzzRedact(f *testing.F) {
 			}
 			last = m.Span.End
 		}
-		if _, wide := utf16View(in); !wide {
+		if _, _, wide := utf16View(in); !wide {
 			if a, b := bytes.Count(in, []byte("\n")), bytes.Count(out, []byte("\n")); a != b {
 				t.Errorf("%d lines became %d: %q to %q", a, b, in, out)
 			}

@@ -350,12 +350,12 @@ func breaksLine(name string) bool {
 	return false
 }
 
-// utf16View is UTF-16 text, with or without a mark, as UTF-8.
-func utf16View(text []byte) (*view, bool) {
+// utf16View is UTF-16 text, with or without a mark, as UTF-8; big says that the
+// high byte of each unit comes first.
+func utf16View(text []byte) (v *view, big, ok bool) {
 	if len(text) < 4 {
-		return nil, false
+		return nil, false, false
 	}
-	big, ok := false, false
 	skip := 0
 	switch {
 	case text[0] == 0xff && text[1] == 0xfe:
@@ -376,9 +376,9 @@ func utf16View(text []byte) (*view, bool) {
 		ok = min(zero[0], zero[1]) == 0 && max(zero[0], zero[1])*8 > n*3
 	}
 	if !ok {
-		return nil, false
+		return nil, false, false
 	}
-	v := new(view)
+	v = new(view)
 	var b strings.Builder
 	unit := func(i int) uint16 {
 		if big {
@@ -402,16 +402,15 @@ func utf16View(text []byte) (*view, bool) {
 		i += size
 	}
 	v.text = b.String()
-	return v, true
+	return v, big, true
 }
 
 // redactWide redacts UTF-16 text in its own encoding.
-func (r Redactor) redactWide(text []byte, v *view) ([]byte, []Masked) {
+func (r Redactor) redactWide(text []byte, v *view, big bool) ([]byte, []Masked) {
 	hits, _, masked := r.settle(v.text)
 	if len(hits) == 0 {
 		return text, nil
 	}
-	big := text[0] == 0xfe && text[1] == 0xff || text[0] == 0 && text[1] != 0
 	out := make([]byte, 0, len(text))
 	done := 0
 	for i := range hits {
