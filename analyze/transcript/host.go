@@ -132,7 +132,7 @@ func looksLike(h, d string) bool {
 	case len(d) >= 9:
 		near = 1
 	}
-	return near > 0 && distance(end, d, near) <= near
+	return near > 0 && Distance(end, d, near) <= near
 }
 
 // skeleton lowers a name, decodes its A-labels, drops what cannot be seen and
@@ -260,9 +260,10 @@ func punycode(s string) (string, bool) {
 	return string(out), true
 }
 
-// distance is the edit distance of two short strings, or anything above limit
-// once it is above.
-func distance(a, b string, limit int) int {
+
+// Distance is the Levenshtein distance of two strings in bytes, 0 to limit, or
+// limit+1 when it is greater: then it is not computed to the end.
+func Distance(a, b string, limit int) int {
 	if d := len(a) - len(b); d > limit || -d > limit {
 		return limit + 1
 	}

@@ -76,48 +76,20 @@ func Near(host string) string {
 		if h == k {
 			return ""
 		}
-		if d := distance(h, k, 3); d < at {
+		if d := transcript.Distance(h, k, 3); d < at {
 			best, at = k, d
 		}
 	}
 	if best == "" && transcript.Lookalike(h, []string{transcript.RelayDomain}) {
 		first, _, _ := strings.Cut(h, ".")
 		for _, k := range knownHosts {
-			if label, _, _ := strings.Cut(k, "."); distance(first, label, 2) <= 2 {
+			if label, _, _ := strings.Cut(k, "."); transcript.Distance(first, label, 2) <= 2 {
 				return k
 			}
 		}
 		return knownHosts[0]
 	}
 	return best
-}
-
-// distance is the edit distance of two names, or limit+1 once it is above.
-func distance(a, b string, limit int) int {
-	if d := len(a) - len(b); d > limit || -d > limit {
-		return limit + 1
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal, best := row[0], i
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := diagonal
-			if a[i-1] != b[j-1] {
-				cost++
-			}
-			diagonal = row[j]
-			row[j] = min(row[j]+1, row[j-1]+1, cost)
-			best = min(best, row[j])
-		}
-		if best > limit {
-			return limit + 1
-		}
-	}
-	return row[len(b)]
 }
 
 // Survey looks at the relay's name, the senders' domains and our own addresses,

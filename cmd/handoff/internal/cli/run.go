@@ -22,6 +22,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/smtp-handoff/handoff/analyze/transcript"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/report"
 )
 
@@ -188,27 +189,8 @@ func near(a, b string) bool {
 	if strings.HasPrefix(b, a) || strings.HasPrefix(a, b) && len(b) > 2 {
 		return true
 	}
-	return distance(a, b) <= 1+len(b)/6
-}
-
-// distance is the number of single edits between two short words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		last := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			last, row[j] = row[j], min(row[j]+1, row[j-1]+1, last+cost)
-		}
-	}
-	return row[len(b)]
+	limit := 1 + len(b)/6
+	return transcript.Distance(a, b, limit) <= limit
 }
 
 // lockedWriter lets several goroutines write whole messages.
