@@ -35,7 +35,13 @@ func sendmailText(r *report) {
 	tries := r.sendmailTries(transcriptAt)
 	r.sendmailUnmarked(transcriptAt)
 	for i := range r.items {
-		applyTries(&r.items[i], tries)
+		it := &r.items[i]
+		applyTries(it, tries)
+		if it.Original != "" {
+			// The address that was written to is Sendmail's Final-Recipient; the
+			// one that it stands for is only its X-Actual-Recipient.
+			it.Recipient = it.Original
+		}
 	}
 }
 
@@ -68,8 +74,8 @@ func (r *report) sendmailAddresses(first, last int) {
 		case l[0] == '(' && it != nil:
 			end := i
 			for end+1 < last && l[len(l)-1] != ')' && end-i < 10 {
-				if l, _ = r.line(end + 1); len(l) == 0 || l[0] == '(' || l[0] == '<' {
-					break
+				if l, _ = r.line(end + 1); len(l) == 0 || l[0] == '(' || l[0] == '<' && l[len(l)-1] == '>' {
+					break // the next address; one with words behind it is the reason's, wrapped
 				}
 				end++
 			}
@@ -148,9 +154,6 @@ func sendmailParenthesis(f *flow, it *Item) {
 	case foldPrefix(f.text, "expanded from: "):
 		if a, _, _ := findMailbox(f.text[:n]); a != "" {
 			it.Original = a
-			if !strings.Contains(it.Recipient, "@") {
-				it.Recipient = a
-			}
 		}
 	}
 }
