@@ -260,7 +260,6 @@ func punycode(s string) (string, bool) {
 	return string(out), true
 }
 
-
 // Distance is the Levenshtein distance of two strings in bytes, 0 to limit, or
 // limit+1 when it is greater: then it is not computed to the end.
 func Distance(a, b string, limit int) int {
