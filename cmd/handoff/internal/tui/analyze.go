@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -8,64 +9,22 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
-
-	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
 
 // analyzeScreen takes a paste, a file or a folder and shows what it says.
 type analyzeScreen struct {
-	m        *model
-	buf      pasteBuffer
-	undo     *pasteBuffer
-	path     *field // the file field is open
-	result   *resultView
-	list     *listView // many reports, of a folder
-	fromList bool
-	working  string
-	cancel   context.CancelFunc
-	serial   int
-	top      int
-}
-
-// pasteBuffer is what was pasted or typed, kept raw. It is drawn by slicing
-// lines, since a text area cuts at 10,000 lines and slows down.
-type pasteBuffer struct {
-	text  strings.Builder
-	lines *textLines // of the text; nil: not yet cut
-	lost  bool       // the terminal dropped bytes that were no UTF-8
-}
-
-// maxPaste is where a paste is better given as a file: terminals drop bytes,
-// and some stall.
-const maxPaste = 8 << 20
-
-func (b *pasteBuffer) add(s string) (fits bool) {
-	// Terminals send CR for a line end; CRLF and LF occur too.
-	s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
-	if b.text.Len()+len(s) > maxPaste {
-		return false
-	}
-	b.text.WriteString(s)
-	b.lost = b.lost || strings.ContainsRune(s, '\uFFFD')
-	b.lines = nil
-	return true
-}
-
-func (b *pasteBuffer) backspace() {
-	s := b.text.String()
-	if r := []rune(s[max(len(s)-4, 0):]); len(r) > 0 {
-		s = s[:len(s)-len(string(r[len(r)-1]))]
-	}
-	b.text.Reset()
-	b.text.WriteString(s)
-	b.lines = nil
-}
-
-func (b *pasteBuffer) cut() *textLines {
-	if b.lines == nil {
-		b.lines = newTextLines(b.text.String())
-	}
-	return b.lines
+	m       *model
+	buf     *pasteBuffer
+	undo    *pasteBuffer
+	entered bool   // the last key was Enter: a line feed behind it belongs to it
+	path    *field // the file field is open
+	result  *resultView
+	list    *listView // many reports, of a folder
+	working string
+	cancel  context.CancelFunc
+	serial  int
+	top     int
+	follow  bool // the end of the paste is kept in sight
 }
 
 type analyzedMsg struct {
@@ -81,7 +40,7 @@ type listedMsg struct {
 	err    error
 }
 
-func newAnalyzeScreen(m *model) *analyzeScreen { return &analyzeScreen{m: m} }
+func newAnalyzeScreen(m *model) *analyzeScreen { return &analyzeScreen{m: m, buf: &pasteBuffer{}} }
 
 func (s *analyzeScreen) name() string { return "Analyze" }
 
@@ -94,14 +53,7 @@ func (s *analyzeScreen) state() string {
 	case s.list != nil:
 		return fmt.Sprintf("%d reports", len(s.list.runs))
 	}
-	return fmt.Sprintf("%d lines | %s", s.lineCount(), size(s.buf.text.Len()))
-}
-
-func (s *analyzeScreen) lineCount() int {
-	if s.buf.text.Len() == 0 {
-		return 0
-	}
-	return s.buf.cut().n()
+	return fmt.Sprintf("%d lines | %s", s.buf.lines(), size(len(s.buf.text)))
 }
 
 func size(n int) string {
@@ -138,18 +90,25 @@ func (s *analyzeScreen) bindings() []binding {
 		{keys: []string{"ctrl+r"}, short: "analyze", long: "analyze what is pasted; Enter never does", run: s.analyze},
 		{keys: []string{"ctrl+o"}, short: "file", long: "open a file, mbox, Maildir or folder instead", run: s.askPath},
 		{keys: []string{"ctrl+l"}, short: "clear", long: "clear the paste", run: s.clear},
-		{keys: []string{"up"}, long: "scroll up", run: func() tea.Cmd { s.top--; return nil }},
-		{keys: []string{"down"}, long: "scroll down", run: func() tea.Cmd { s.top++; return nil }},
-		{keys: []string{"pgup"}, long: "page up", run: func() tea.Cmd { s.top -= 10; return nil }},
-		{keys: []string{"pgdown"}, long: "page down", run: func() tea.Cmd { s.top += 10; return nil }},
+		{keys: []string{"up"}, long: "scroll up", run: s.scroll(-1)},
+		{keys: []string{"down"}, long: "scroll down", run: s.scroll(1)},
+		{keys: []string{"pgup"}, long: "page up", run: s.scroll(-10)},
+		{keys: []string{"pgdown"}, long: "page down", run: s.scroll(10)},
 	}
 	if s.undo != nil {
 		bs = append(bs, binding{keys: []string{"ctrl+z"}, short: "undo clear", long: "bring the cleared paste back", run: func() tea.Cmd {
-			s.buf, s.undo = *s.undo, nil
+			s.buf, s.undo = s.undo, nil
 			return nil
 		}})
 	}
 	return bs
+}
+
+func (s *analyzeScreen) scroll(by int) func() tea.Cmd {
+	return func() tea.Cmd {
+		s.top, s.follow = s.top+by, false
+		return nil
+	}
 }
 
 func (s *analyzeScreen) text() bool {
@@ -177,27 +136,34 @@ func (s *analyzeScreen) typed(k tea.KeyPressMsg) tea.Cmd {
 		s.list.typed(k)
 		return nil
 	}
-	switch k.String() {
+	key, entered := k.String(), s.entered
+	s.entered = key == "enter"
+	switch key {
 	case "enter": // a line of the text, never a start: pastes hold Enter, too
-		s.add("\n")
+		return s.add("\n", false)
+	case "ctrl+j": // the line feed of a paste without brackets
+		if !entered {
+			return s.add("\n", false)
+		}
 	case "tab":
-		s.add("\t")
+		return s.add("\t", false)
 	case "backspace":
 		s.buf.backspace()
+		return s.buf.settle(s.m, false)
 	default:
 		if k.Text != "" {
-			return s.add(k.Text)
+			return s.add(k.Text, false)
 		}
 	}
 	return nil
 }
 
-func (s *analyzeScreen) add(text string) tea.Cmd {
+func (s *analyzeScreen) add(text string, whole bool) tea.Cmd {
 	if !s.buf.add(text) {
 		return toast("too much for a paste (%s at most): ctrl+o reads the file itself", size(maxPaste))
 	}
-	s.top = 1 << 30 // keep the end in sight
-	return nil
+	s.follow = true
+	return s.buf.settle(s.m, whole)
 }
 
 func (s *analyzeScreen) pasted(content string) tea.Cmd {
@@ -209,31 +175,29 @@ func (s *analyzeScreen) pasted(content string) tea.Cmd {
 		return nil
 	}
 	s.result, s.list = nil, nil
-	before := s.lineCount()
-	if c := s.add(content); c != nil {
+	before := s.buf.lines()
+	if c := s.add(content, true); c != nil {
 		return c
 	}
-	return toast("pasted %d lines; ctrl+r analyzes them, Enter types a new line", s.lineCount()-before)
+	return toast("pasted %d lines; ctrl+r analyzes them, Enter types a new line", s.buf.lines()-before)
 }
 
 func (s *analyzeScreen) clear() tea.Cmd {
-	if s.buf.text.Len() == 0 {
+	if len(s.buf.text) == 0 {
 		return toast("there is nothing to clear")
 	}
-	old := pasteBuffer{lost: s.buf.lost}
-	old.text.WriteString(s.buf.text.String())
-	s.undo, s.buf = &old, pasteBuffer{}
+	s.undo, s.buf = s.buf, &pasteBuffer{}
 	return toast("cleared; ctrl+z brings it back")
 }
 
 func (s *analyzeScreen) analyze() tea.Cmd {
-	if strings.TrimSpace(s.buf.text.String()) == "" {
+	if len(bytes.TrimSpace(s.buf.text)) == 0 {
 		return toast("paste a bounce, log or transcript first, or open a file with ctrl+o")
 	}
 	ctx := s.begin("reading")
-	text, serial := s.buf.text.String(), s.serial
+	text, serial := bytes.Clone(s.buf.text), s.serial
 	return func() tea.Msg {
-		r, err := s.m.o.Backend.Analyze(ctx, []byte(text), "(paste)")
+		r, err := s.m.o.Backend.Analyze(ctx, text, "(paste)")
 		return analyzedMsg{serial, r, err}
 	}
 }
@@ -280,6 +244,8 @@ func (s *analyzeScreen) openPath() tea.Cmd {
 
 func (s *analyzeScreen) update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
+	case catchUpMsg:
+		msg.buf.caughtUp()
 	case analyzedMsg:
 		if msg.serial != s.serial {
 			return nil
@@ -318,12 +284,12 @@ func (s *analyzeScreen) update(msg tea.Msg) tea.Cmd {
 
 func (s *analyzeScreen) show(r Run) {
 	s.m.remember(r)
-	s.result, s.fromList = newResultView(s.m, r), false
+	s.result = newResultView(s.m, r)
 }
 
 func (s *analyzeScreen) openEntry() tea.Cmd {
 	if r, ok := s.list.current(); ok {
-		s.result, s.fromList = newResultView(s.m, r), true
+		s.result = newResultView(s.m, r)
 	}
 	return nil
 }
@@ -396,36 +362,39 @@ func (s *analyzeScreen) draw(w, h int) []line {
 	if s.working != "" {
 		out = append(out, say(" "+s.working+" ..."))
 	}
-	if s.buf.text.Len() == 0 {
+	if len(s.buf.text) == 0 {
 		return append(out, append([]line{{}},
 			prose(" Paste here: the whole bounce if you can, with the part for administrators and the headers below it. Enter types a new line and never starts anything; ctrl+r analyzes. ctrl+o reads a file, which keeps every byte.", w)...)...)
 	}
-	lines := s.buf.cut()
+	lines, behind := s.buf.view()
 	notes := s.notes(w)
+	if behind > 0 {
+		notes = append([]line{line{}.put(dim, fmt.Sprintf("   ... | %d characters more", behind))}, notes...)
+	}
 	rows := max(h-len(out)-len(notes), 1)
-	s.top = min(max(s.top, 0), max(lines.n()-rows, 0))
+	last := max(lines.n()-rows, 0)
+	if s.top = min(max(s.top, 0), last); s.follow {
+		s.top = last
+	}
 	for i := s.top; i < min(s.top+rows, lines.n()); i++ {
 		text := lines.line(i)
 		if len(text) > 4*w { // of a huge line only the columns in sight are looked at
 			text = strings.ToValidUTF8(text[:4*w], "")
 		}
-		out = append(out, line{{fmt.Sprintf("%5d | ", i+1), dim}}.quote(plain, s.hide(text)))
+		out = append(out, line{{fmt.Sprintf("%5d | ", i+1), dim}}.quote(plain, text))
 	}
 	return append(out, notes...)
 }
 
-// hide replaces secrets before a line of the paste is drawn.
-func (s *analyzeScreen) hide(text string) string {
-	out, _ := transcript.Redact([]byte(text), transcript.Standard)
-	return string(out)
-}
-
 func (s *analyzeScreen) notes(w int) []line {
 	var out []line
+	if n := s.buf.hidden; n > 0 {
+		out = append(out, labelled("note", warn, fmt.Sprintf("secrets found: %d, hidden on the screen, in copies and in exports", n), w)...)
+	}
 	if s.buf.lost {
 		out = append(out, labelled("note", warn, "bytes that were not UTF-8 were lost on the way through the terminal; ctrl+o, or 'handoff analyze FILE', reads the exact original", w)...)
 	}
-	if s.buf.text.Len() > 1<<20 {
+	if len(s.buf.text) > 1<<20 {
 		out = append(out, labelled("note", warn, "this is much for a paste; ctrl+o reads the file itself", w)...)
 	}
 	return out

@@ -31,6 +31,7 @@ type fake struct {
 	report   *analyze.Report
 	copies   []string
 	fail     error
+	judge    func(text []byte, source string) Run // nil: the report above
 }
 
 func (f *fake) Probe(_ context.Context, form Form, observe func(probe.Event)) (Run, error) {
@@ -42,10 +43,13 @@ func (f *fake) Probe(_ context.Context, form Form, observe func(probe.Event)) (R
 	return Run{Report: f.report, Took: 1900 * time.Millisecond, When: testNow, Form: form}, f.fail
 }
 
-func (f *fake) Analyze(_ context.Context, text []byte, _ string) (Run, error) {
+func (f *fake) Analyze(_ context.Context, text []byte, source string) (Run, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.analyzed = append(f.analyzed, string(text))
+	if f.judge != nil {
+		return f.judge(text, source), f.fail
+	}
 	return Run{Report: f.report, Text: string(text), When: testNow, Took: 4 * time.Millisecond}, f.fail
 }
 
