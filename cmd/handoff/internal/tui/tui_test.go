@@ -17,7 +17,9 @@ import (
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden screens")
+// updating reports whether the golden screens are to be rewritten: -update is
+// a flag that teatest brings.
+func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 // The first start: the bundled relay is chosen, one key runs it.
 func TestFirstKeyProbesTheBundledRelay(t *testing.T) {
@@ -338,7 +340,7 @@ func TestGoldenScreens(t *testing.T) {
 			got := strings.TrimRight(trimRows(seen(m)), "\n") + "\n"
 			name := filepath.Join("testdata", fmt.Sprintf("%02d-%s-%dx%d.txt", i, strings.Join(visit, "_"), size[0], size[1]))
 			name = strings.NewReplacer("+", "-", "?", "help", "/_", "search_", "_/", "_search").Replace(name)
-			if *update {
+			if updating() {
 				if err := os.MkdirAll("testdata", 0o755); err != nil {
 					t.Fatal(err)
 				}
