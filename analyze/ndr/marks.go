@@ -58,6 +58,7 @@ const (
 	signPostfix
 	signPostfixOld
 	signPostfixIn
+	signPostfixItem // "<r>: host R[ip] said: …", by postfixItem
 	signExim
 	signEximFailed
 	signEximMore
@@ -656,6 +657,9 @@ func (d *Document) scan(marks []mark, first, last int) []mark {
 		s, n, row := phraseAt(line)
 		if s == signWrapped {
 			s, n, row = d.wrappedPhrase(line, row, i+1, last)
+		}
+		if s == signNone && line[0] == '<' && postfixItem(line) {
+			s, n = signPostfixItem, 1
 		}
 		if s == signNone && line[len(line)-1] == ':' && bytes.HasSuffix(line, []byte("email addresses:")) {
 			s, n = signExchangeHuman, len(line) // "R rejected your message to the following email addresses:"

@@ -83,3 +83,34 @@ func (r *report) goesOnWithAddress(i int) bool {
 	}
 	return statusCode(word) == string(word) && len(word) >= 5
 }
+
+// postfixOpeners are the first words of what Postfix says about a recipient
+// when it talked, or tried to talk, to another host. They give the paragraph
+// away where people paste it without the introduction.
+var postfixOpeners = []string{
+	"host ", "connect to ", "lost connection with ", "conversation with ", "Host or domain name not found",
+	"unable to look up host ", "delivery temporarily suspended: ", "TLS is required, but ", "Cannot start TLS: ",
+	"SASL authentication failed", "Server certificate not ", "delivery via ", "mail for ", "unknown mail transport error",
+}
+
+// postfixItem reports whether a line begins a paragraph of Postfix about one
+// recipient: "<r>: WORDS" or "<r> (expanded from", with words of its own.
+func postfixItem(line []byte) bool {
+	_, n := mailboxAt(line)
+	if n == 0 {
+		return false
+	}
+	rest := line[n:]
+	if bytes.HasPrefix(rest, []byte(" (expanded from ")) {
+		return true
+	}
+	if !bytes.HasPrefix(rest, []byte(": ")) {
+		return false
+	}
+	for _, w := range postfixOpeners {
+		if bytes.HasPrefix(rest[2:], []byte(w)) || len(rest) < len(w)+2 && len(rest) > 6 && string(rest[2:]) == w[:len(rest)-2] {
+			return true
+		}
+	}
+	return false
+}

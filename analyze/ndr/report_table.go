@@ -27,6 +27,7 @@ var reportFamilies = []family{
 	reportFamily("sendgrid", 95, textReader(sendGridText), signSendGrid),
 	reportFamily("amazon-ses", 95, textReader(sesText), signSES),
 	reportFamily("postfix-dsn", 94, textReader(postfixText), signPostfix, signPostfixOld, signPostfixIn),
+	reportFamily("postfix-dsn", 85, textReader(postfixText), signPostfixItem),
 	{format: "postfix-session", nature: NatureReport, sniff: isPostfixSession, read: postfixSession},
 	reportFamily("qmail", 93, textReader(qmailText), signQmail, signYahoo),
 	reportFamily("exim-dsn", 92, textReader(eximText), signExim, signEximFailed, signEximMore),
