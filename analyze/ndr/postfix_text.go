@@ -108,7 +108,7 @@ func postfixItem(line []byte) bool {
 		return false
 	}
 	for _, w := range postfixOpeners {
-		if bytes.HasPrefix(rest[2:], []byte(w)) || len(rest) < len(w)+2 && len(rest) > 6 && string(rest[2:]) == w[:len(rest)-2] {
+		if bytes.HasPrefix(rest[2:], []byte(w)) || len(rest) > 5 && len(rest) < len(w)+2 && w[len(rest)-2] == ' ' && string(rest[2:]) == w[:len(rest)-2] {
 			return true
 		}
 	}

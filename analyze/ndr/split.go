@@ -16,6 +16,7 @@ type opener struct {
 var openers = []opener{
 	{signPostfix, signPostfix, 1},
 	{signPostfixOld, signPostfix, 1},
+	{signPostfixItem, signPostfix, 2},
 	{signExim, signExim, 1},
 	{signEximFailed, signExim, 2},
 	{signSendmailReceived, signSendmailReceived, 1},
@@ -165,6 +166,10 @@ func (s *cutter) mark(m *mark) {
 			s.family, s.rank = signGenerating, 3
 		}
 		s.content, s.last, s.lead = true, line, -1
+		return
+	}
+	if m.sign == signPostfixItem && s.family == signPostfix && !s.fields {
+		s.content, s.last, s.lead = true, line, -1 // one more recipient
 		return
 	}
 	row := openerOf(m.sign)
