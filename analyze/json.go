@@ -350,6 +350,25 @@ func (w *jsonWriter) tls(t *TLS) {
 	w.str("problem", t.Problem)
 	w.optional("detail", t.Detail)
 	w.optional("alert", t.Alert)
+	w.optional("not_before", t.NotBefore)
+	if len(t.Chain) > 0 {
+		w.list("chain", t.Chain)
+	}
+	w.optional("ocsp_stapled", t.Stapled)
+	if len(t.Versions) > 0 {
+		w.key("versions")
+		w.open('[')
+		for i := range t.Versions {
+			v := &t.Versions[i]
+			w.item()
+			w.open('{')
+			w.str("version", v.Version)
+			w.str("accepted", v.Accepted)
+			w.optional("alert", v.Alert)
+			w.shut('}')
+		}
+		w.shut(']')
+	}
 	w.shut('}')
 }
 

@@ -275,6 +275,19 @@ type TLS struct {
 	Problem  string   `json:"problem"`
 	Detail   string   `json:"detail,omitempty"`
 	Alert    string   `json:"alert,omitempty"` // the TLS alert the peer sent
+	// NotBefore and NotAfter are the leaf's dates.
+	NotBefore string   `json:"not_before,omitempty"`
+	Chain     []string `json:"chain,omitempty"`        // subjects as sent, the leaf's first
+	Stapled   string   `json:"ocsp_stapled,omitempty"` // yes or no; empty: not known
+	// Versions are the answers of a scan, one for each version asked for.
+	Versions []TLSVersion `json:"versions,omitempty"`
+}
+
+// TLSVersion says whether a server accepts one version of TLS.
+type TLSVersion struct {
+	Version  string `json:"version"`  // "TLS 1.0" to "TLS 1.3"
+	Accepted string `json:"accepted"` // yes, no or unknown
+	Alert    string `json:"alert,omitempty"`
 }
 
 // DNS is what was learned of names.

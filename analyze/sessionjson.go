@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"cmp"
 	"math"
 	"strings"
 	"time"
@@ -50,6 +51,10 @@ func reportSession(s *transcript.Session) Session {
 			Subject: t.Subject, Issuer: t.Issuer,
 			NotAfter: stamp(t.NotAfter), Earliest: stamp(t.Earliest),
 			Verified: t.Verified == transcript.Yes, Problem: t.Problem, Detail: t.Detail, Alert: t.Alert,
+			NotBefore: stamp(t.NotBefore), Stapled: t.Stapled.String(), Chain: t.Chain[:min(len(t.Chain), maxList)],
+		}
+		for _, v := range t.Versions[:min(len(t.Versions), maxList)] {
+			r.TLS.Versions = append(r.TLS.Versions, TLSVersion{v.Version, cmp.Or(v.Accepted.String(), "unknown"), v.Alert})
 		}
 	}
 	return r
@@ -168,14 +173,29 @@ func sessionOf(target string, r *Session) transcript.Session {
 	}
 	s.Before = keywords(r.Capabilities.BeforeTLS, s.Exchanges, false)
 	s.After = keywords(r.Capabilities.AfterTLS, s.Exchanges, true)
-	if t := &r.TLS; t.Version != "" || t.Problem != "" || t.Verified || len(t.Names) > 0 {
+	if t := &r.TLS; t.Version != "" || t.Problem != "" || t.Verified || len(t.Names) > 0 || len(t.Versions) > 0 {
 		s.TLS = &transcript.TLS{
 			Version: t.Version, Cipher: t.Cipher, Curve: t.Curve, Names: t.Names,
 			Subject: t.Subject, Issuer: t.Issuer, NotAfter: unstamp(t.NotAfter), Earliest: unstamp(t.Earliest),
 			Verified: fact(t.Verified), Problem: t.Problem, Detail: t.Detail, Alert: t.Alert,
+			NotBefore: unstamp(t.NotBefore), Stapled: factOf(t.Stapled), Chain: t.Chain,
+		}
+		for _, v := range t.Versions {
+			s.TLS.Versions = append(s.TLS.Versions, transcript.TLSVersion{Version: v.Version, Accepted: factOf(v.Accepted), Alert: v.Alert})
 		}
 	}
 	return s
+}
+
+// factOf reads yes and no; everything else is unknown.
+func factOf(word string) transcript.Fact {
+	switch word {
+	case "yes":
+		return transcript.Yes
+	case "no":
+		return transcript.No
+	}
+	return transcript.Unknown
 }
 
 // keywords tells an empty EHLO list from one that was not seen: JSON has [] for

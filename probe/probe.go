@@ -67,7 +67,7 @@ type Options struct {
 	// most 16; else the first that connects is probed.
 	AllAddresses bool
 	// TLSScan asks, on connections of their own, for each TLS version whether
-	// the server accepts it; see Result.TLSVersions.
+	// the server accepts it; the answers are in transcript.TLS.Versions.
 	TLSScan bool
 	// Retries repeats a session that ended in a 4xx, after RetryWait (0: 60 s)
 	// each time.
@@ -114,21 +114,11 @@ type Result struct {
 	Retried []transcript.Session
 	// NotTried holds addresses of the host without an answer of their own:
 	// another one connected first, or they were more than 16.
-	NotTried    []netip.Addr
-	TLSVersions []TLSVersion // with Options.TLSScan
-	MessageID   string       // Message-ID of the test message that was sent; empty: none was
+	NotTried  []netip.Addr
+	MessageID string // Message-ID of the test message that was sent; empty: none was
 	// Partial says that the run was cancelled or ran into its deadline before
 	// it was done; Sessions holds what is known.
 	Partial bool
-}
-
-// TLSVersion says whether a server accepts one version of TLS.
-type TLSVersion struct {
-	Port     int
-	Address  string
-	Version  string          // "TLS 1.0" to "TLS 1.3"
-	Accepted transcript.Fact // Unknown: the question did not get as far as the handshake
-	Alert    string          // name of the alert that refused it
 }
 
 // Limits on what a server can make us read.
@@ -142,6 +132,7 @@ const (
 	maxAddresses  = 16        // addresses tried of one host
 	maxEnvelope   = 100       // senders, and recipients
 	maxNames      = 100       // names of a certificate that are recorded
+	maxChain      = 10        // certificates of a chain whose subjects are recorded
 	courtesy      = 5 * time.Second
 	authPatience  = 20 * time.Second // servers punish failures with delay
 	eyeballs      = 250 * time.Millisecond

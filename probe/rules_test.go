@@ -203,7 +203,7 @@ func TestTLSScan(t *testing.T) {
 			o.TLSScan = true
 			res := run(t, target, plan(), o)
 			var got []string
-			for _, v := range res.TLSVersions {
+			for _, v := range res.Sessions[0].TLS.Versions {
 				s := v.Version + map[transcript.Fact]string{transcript.Yes: " yes", transcript.No: " no", transcript.Unknown: " unknown"}[v.Accepted]
 				if v.Alert != "" {
 					s += " " + v.Alert

@@ -72,7 +72,7 @@ func Run(ctx context.Context, t Target, p Plan, o Options) (Result, error) {
 	wg.Wait()
 	res.Sessions = slices.Concat(sessions...)
 	if o.TLSScan {
-		res.TLSVersions = r.scan(res.Sessions)
+		r.scan(res.Sessions)
 	}
 	res.Retried, res.NotTried, res.MessageID = r.retried, r.notTried, r.sentID
 	res.Took = time.Since(r.began)

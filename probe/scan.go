@@ -11,9 +11,9 @@ import (
 // scan asks for each version of TLS, on connections of its own and one after
 // the other, whether the servers of the sessions accept it. No credential is
 // near it.
-func (r *run) scan(sessions []transcript.Session) []TLSVersion {
-	var out []TLSVersion
-	for _, rec := range sessions {
+func (r *run) scan(sessions []transcript.Session) {
+	for i := range sessions {
+		rec := &sessions[i]
 		if rec.TLS == nil {
 			continue
 		}
@@ -26,14 +26,13 @@ func (r *run) scan(sessions []transcript.Session) []TLSVersion {
 			_, port, _ = splitConnect(c)
 		}
 		for _, v := range []uint16{tls.VersionTLS10, tls.VersionTLS11, tls.VersionTLS12, tls.VersionTLS13} {
-			t := TLSVersion{Port: rec.Port, Address: rec.Address, Version: tls.VersionName(v)}
+			t := transcript.TLSVersion{Version: tls.VersionName(v)}
 			if wait(r.ctx, r.opts.Spacing) == nil {
 				t.Accepted, t.Alert = r.accepts(addr, port, rec.Port, v)
 			}
-			out = append(out, t)
+			rec.TLS.Versions = append(rec.TLS.Versions, t)
 		}
 	}
-	return out
 }
 
 // accepts tries one handshake with one version.

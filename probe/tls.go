@@ -83,6 +83,9 @@ func tlsFacts(state *tls.ConnectionState) *transcript.TLS {
 		if i == 0 || cert.NotAfter.Before(facts.Earliest) {
 			facts.Earliest = cert.NotAfter.UTC()
 		}
+		if i < maxChain {
+			facts.Chain = append(facts.Chain, shorten(cert.Subject.String(), 256))
+		}
 	}
 	if len(state.PeerCertificates) > 0 {
 		leaf := state.PeerCertificates[0]

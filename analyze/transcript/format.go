@@ -369,7 +369,7 @@ func (f *formatter) tls() {
 		return
 	}
 	f.told = true
-	var layer, peer, valid, checked keys
+	var layer, peer, valid, checked, chain, asked keys
 	layer.text("version", t.Version)
 	layer.text("cipher", t.Cipher)
 	layer.text("curve", t.Curve)
@@ -386,11 +386,19 @@ func (f *formatter) tls() {
 	checked.text("problem", t.Problem)
 	checked.text("detail", t.Detail)
 	checked.text("alert", t.Alert)
+	for _, s := range t.Chain {
+		chain.always("chain", s)
+	}
+	for _, v := range t.Versions {
+		asked.always("asked", v.Version)
+		asked.text("accepted", v.Accepted.String())
+		asked.text("answer", v.Alert)
+	}
 	f.line("===", "TLS layer: "+layer.String(), noTime)
 	for _, x := range []struct {
 		name string
 		k    keys
-	}{{"peer", peer}, {"valid", valid}, {"checked", checked}} {
+	}{{"peer", peer}, {"chain", chain}, {"valid", valid}, {"checked", checked}, {"versions", asked}} {
 		if len(x.k.b) > 0 {
 			f.line("===", "TLS "+x.name+": "+x.k.String(), noTime)
 		}

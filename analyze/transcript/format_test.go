@@ -34,6 +34,8 @@ func probed() Session {
 			Version: "TLS 1.3", Cipher: "TLS_AES_128_GCM_SHA256", Curve: "X25519MLKEM768", Names: []string{"outbound-us1.ppe-hosted.com", "*.ppe-hosted.com"},
 			Subject: "CN=outbound-us1.ppe-hosted.com", Issuer: `CN="A, B" CA`, NotBefore: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 			NotAfter: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC), Earliest: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), Verified: Yes, Stapled: No,
+			Chain:    []string{"CN=outbound-us1.ppe-hosted.com", `CN="A, B" CA`},
+			Versions: []TLSVersion{{"TLS 1.0", No, "protocol_version"}, {"TLS 1.2", Yes, ""}, {Version: "TLS 1.3"}},
 		},
 		Before: []string{"PIPELINING", "STARTTLS"},
 		After:  []string{"PIPELINING", "AUTH PLAIN LOGIN"},
@@ -92,8 +94,10 @@ func TestFormatGolden(t *testing.T) {
 === TLS started with cipher TLS 1.3:TLS_AES_128_GCM_SHA256
 === TLS layer: version="TLS 1.3", cipher=TLS_AES_128_GCM_SHA256, curve=X25519MLKEM768
 === TLS peer: subject="CN=outbound-us1.ppe-hosted.com", issuer="CN=\"A, B\" CA", names=outbound-us1.ppe-hosted.com, names="*.ppe-hosted.com"
+=== TLS chain: chain="CN=outbound-us1.ppe-hosted.com", chain="CN=\"A, B\" CA"
 === TLS valid: from=2026-01-01T00:00:00Z, to=2027-01-01T00:00:00Z, earliest=2026-12-01T00:00:00Z
 === TLS checked: verified=yes, stapled=no
+=== TLS versions: asked="TLS 1.0", accepted=no, answer=protocol_version, asked="TLS 1.2", accepted=yes, asked="TLS 1.3"
  ~> EHLO c.example
 <~  250-mx1-us1.ppe-hosted.com
 <~  250-PIPELINING

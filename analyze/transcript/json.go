@@ -32,21 +32,29 @@ type (
 		Escaped   bool           `json:"escaped,omitempty"`
 	}
 	tlsJSON struct {
-		Version   string    `json:"version,omitempty"`
-		Cipher    string    `json:"cipher,omitempty"`
-		Curve     string    `json:"curve,omitempty"`
-		Names     []string  `json:"names,omitempty"`
-		Subject   string    `json:"subject,omitempty"`
-		Issuer    string    `json:"issuer,omitempty"`
-		NotBefore time.Time `json:"not_before,omitzero"`
-		NotAfter  time.Time `json:"not_after,omitzero"`
-		Earliest  time.Time `json:"earliest_not_after,omitzero"`
-		Stapled   string    `json:"stapled,omitempty"`
-		Verified  string    `json:"verified,omitempty"`
-		Problem   string    `json:"problem,omitempty"`
-		Detail    string    `json:"detail,omitempty"`
-		Alert     string    `json:"alert,omitempty"`
-		Escaped   bool      `json:"escaped,omitempty"`
+		Version   string           `json:"version,omitempty"`
+		Cipher    string           `json:"cipher,omitempty"`
+		Curve     string           `json:"curve,omitempty"`
+		Names     []string         `json:"names,omitempty"`
+		Subject   string           `json:"subject,omitempty"`
+		Issuer    string           `json:"issuer,omitempty"`
+		NotBefore time.Time        `json:"not_before,omitzero"`
+		NotAfter  time.Time        `json:"not_after,omitzero"`
+		Earliest  time.Time        `json:"earliest_not_after,omitzero"`
+		Stapled   string           `json:"stapled,omitempty"`
+		Verified  string           `json:"verified,omitempty"`
+		Problem   string           `json:"problem,omitempty"`
+		Detail    string           `json:"detail,omitempty"`
+		Alert     string           `json:"alert,omitempty"`
+		Chain     []string         `json:"chain,omitempty"`
+		Versions  []tlsVersionJSON `json:"versions,omitempty"`
+		Escaped   bool             `json:"escaped,omitempty"`
+	}
+	tlsVersionJSON struct {
+		Version  string `json:"version"`
+		Accepted string `json:"accepted,omitempty"`
+		Alert    string `json:"alert,omitempty"`
+		Escaped  bool   `json:"escaped,omitempty"`
 	}
 	exchangeJSON struct {
 		Stage   string    `json:"stage"`
@@ -138,10 +146,15 @@ func (s Session) MarshalJSON() ([]byte, error) {
 		j.TLS = &tlsJSON{
 			Version: t.Version, Cipher: t.Cipher, Curve: t.Curve, Names: t.Names, Subject: t.Subject, Issuer: t.Issuer,
 			NotBefore: t.NotBefore, NotAfter: t.NotAfter, Earliest: t.Earliest, Stapled: t.Stapled.String(),
-			Verified: t.Verified.String(), Problem: t.Problem, Detail: t.Detail, Alert: t.Alert,
+			Verified: t.Verified.String(), Problem: t.Problem, Detail: t.Detail, Alert: t.Alert, Chain: t.Chain,
 		}
 		x := j.TLS
-		x.Escaped = escapeAll(&x.Names, nil, &x.Version, &x.Cipher, &x.Curve, &x.Subject, &x.Issuer, &x.Problem, &x.Detail, &x.Alert)
+		for _, v := range t.Versions {
+			o := tlsVersionJSON{Version: v.Version, Accepted: v.Accepted.String(), Alert: v.Alert}
+			o.Escaped = escapeAll(nil, nil, &o.Version, &o.Alert)
+			x.Versions = append(x.Versions, o)
+		}
+		x.Escaped = escapeAll(&x.Names, &x.Chain, &x.Version, &x.Cipher, &x.Curve, &x.Subject, &x.Issuer, &x.Problem, &x.Detail, &x.Alert)
 	}
 	for i := range s.Exchanges {
 		e, x := &s.Exchanges[i], &j.Exchanges[i]
@@ -175,12 +188,20 @@ func (s *Session) UnmarshalJSON(b []byte) error {
 	}
 	if t := j.TLS; t != nil {
 		if t.Escaped {
+			unescapeAll(t.Chain)
 			unescapeAll(t.Names, &t.Version, &t.Cipher, &t.Curve, &t.Subject, &t.Issuer, &t.Problem, &t.Detail, &t.Alert)
 		}
 		s.TLS = &TLS{
 			Version: t.Version, Cipher: t.Cipher, Curve: t.Curve, Names: t.Names, Subject: t.Subject, Issuer: t.Issuer,
 			NotBefore: t.NotBefore, NotAfter: t.NotAfter, Earliest: t.Earliest, Stapled: parseFact(t.Stapled),
-			Verified: parseFact(t.Verified), Problem: t.Problem, Detail: t.Detail, Alert: t.Alert,
+			Verified: parseFact(t.Verified), Problem: t.Problem, Detail: t.Detail, Alert: t.Alert, Chain: t.Chain,
+		}
+		for i := range t.Versions {
+			v := &t.Versions[i]
+			if v.Escaped {
+				unescapeAll(nil, &v.Version, &v.Alert)
+			}
+			s.TLS.Versions = append(s.TLS.Versions, TLSVersion{v.Version, parseFact(v.Accepted), v.Alert})
 		}
 	}
 	for i := range j.Exchanges {

@@ -283,7 +283,7 @@ func (r *reader) tell(body string, at time.Duration, span Span) bool {
 			e := r.last()
 			eachKey(list, func(k, v string) { alsoKey(e, k, v) })
 			return true
-		case "TLS layer", "TLS peer", "TLS valid", "TLS checked":
+		case "TLS layer", "TLS peer", "TLS chain", "TLS valid", "TLS checked", "TLS versions":
 			if s.TLS == nil {
 				s.TLS = new(TLS)
 			}
@@ -451,6 +451,18 @@ func tlsKey(t *TLS, key, value string) {
 		t.Detail = value
 	case "alert":
 		t.Alert = value
+	case "chain":
+		t.Chain = append(t.Chain, value)
+	case "asked":
+		t.Versions = append(t.Versions, TLSVersion{Version: value})
+	}
+	if n := len(t.Versions); n > 0 {
+		switch last := &t.Versions[n-1]; key {
+		case "accepted":
+			last.Accepted = parseFact(value)
+		case "answer":
+			last.Alert = value
+		}
 	}
 }
 

@@ -143,6 +143,19 @@ type TLS struct {
 	Problem string
 	Detail  string // one sentence of ours made from the certificate's fields
 	Alert   string // name of the TLS alert the peer sent, "protocol_version"
+	// Chain holds the subjects of the certificates as they were sent, the
+	// leaf's first.
+	Chain []string
+	// Versions says which versions of TLS the server accepts, where each was
+	// asked for on a connection of its own. Nil: not asked.
+	Versions []TLSVersion
+}
+
+// TLSVersion says whether a server accepts one version of TLS.
+type TLSVersion struct {
+	Version  string // "TLS 1.0" to "TLS 1.3"
+	Accepted Fact   // Unknown: the question did not get as far as the handshake
+	Alert    string // name of the alert that refused it
 }
 
 // Session is one connection to a server, from resolve to close.

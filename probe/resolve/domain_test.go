@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/smtp-handoff/handoff/analyze"
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
 
@@ -67,20 +68,25 @@ func TestDomainFindings(t *testing.T) {
 		{"DMARC reject", include + "d.test. IN MX 10 mx1-us1.ppe-hosted.com.\n_dmarc.d.test. IN TXT \"v=DMARC1; p=reject\"\n", "dmarc-reject"},
 		{"DMARC twice", include + "d.test. IN MX 10 mx1-us1.ppe-hosted.com.\n_dmarc.d.test. IN TXT \"v=DMARC1; p=reject\"\n_dmarc.d.test. IN TXT \"v=DMARC1; p=none\"\n", "dmarc-syntax"},
 		{"DMARC broken", include + "d.test. IN MX 10 mx1-us1.ppe-hosted.com.\n_dmarc.d.test. IN TXT \"v=DMARC1 p=reject\"\n", "dmarc-syntax"},
+		{"MTA-STS", good + include + "_mta-sts.d.test. IN TXT \"v=STSv1; id=20261124;\"\n", "mta-sts"},
+		{"MTA-STS without id", good + include + "_mta-sts.d.test. IN TXT \"v=STSv1; id=a-b\"\n", "mta-sts"},
+		{"TLSA", good + include + "_25._tcp.mx1-us1.ppe-hosted.com. IN TLSA 3 1 1 aabb\n", "tlsa"},
+		{"TLSA of another usage", good + include + "_25._tcp.mx1-us1.ppe-hosted.com. IN TLSA 1 1 1 aabb\n", "tlsa"},
 		{"no domain", "x.test. IN A 192.0.2.1\n", "sender-domain-unresolvable"},
 		{"resolver in trouble", "$FAULT * servfail\n", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			client, _ := serve(t, serviceZone+c.zone+"\n")
 			s := client.Survey(context.Background(), Subject{Relay: "outbound-us1.ppe-hosted.com", Senders: []string{"d.test", "D.test."}})
-			var ids []string
 			for _, f := range s.Findings {
-				ids = append(ids, f.ID)
+				if _, ok := analyze.FindingOf(f.ID, nil); !ok {
+					t.Errorf("%s has no page", f.ID)
+				}
 				if f.Title == "" || len(f.Title) > 72 || f.Why == "" || f.Severity == "" {
 					t.Errorf("%+v", f)
 				}
 			}
-			if got := strings.Join(ids, " "); got != c.want {
+			if got := ids(s.Findings); got != c.want {
 				t.Errorf("findings %q, want %q\n%+v", got, c.want, s.Domains)
 			}
 			queries := 0
@@ -99,6 +105,14 @@ func TestDomainFindings(t *testing.T) {
 	}
 }
 
+func ids(findings []Finding) string {
+	var out []string
+	for _, f := range findings {
+		out = append(out, f.ID)
+	}
+	return strings.Join(out, " ")
+}
+
 func TestDMARCOfADomainAbove(t *testing.T) {
 	c, _ := serve(t, serviceZone+`
 _dmarc.d.test. IN TXT "v=DMARC1; p=none; sp=reject"
@@ -109,7 +123,7 @@ _25._tcp.mx1-us1.ppe-hosted.com. IN TLSA 3 1 1 aabb
 `)
 	s := c.Survey(context.Background(), Subject{Relay: "outbound-us1.ppe-hosted.com", Senders: []string{"mail.dept.d.test"}})
 	d := s.Domains[0]
-	if d.DMARCAt != "d.test" || d.Inbound != transcript.Yes || d.STS == "" || len(d.TLSA) != 1 || len(s.Findings) != 1 || s.Findings[0].ID != "dmarc-reject" {
+	if d.DMARCAt != "d.test" || d.Inbound != transcript.Yes || d.STS == "" || len(d.TLSA) != 1 || ids(s.Findings) != "dmarc-reject mta-sts tlsa" {
 		t.Errorf("%+v %+v", d, s.Findings)
 	}
 }
@@ -140,5 +154,8 @@ func TestSurveyOfOwnAddresses(t *testing.T) {
 	}})
 	if len(s.Own) != 1 || s.Own[0].Confirmed != transcript.No || len(s.Findings) != 1 || s.Findings[0].ID != "reverse-name" {
 		t.Errorf("%+v %+v", s.Own, s.Findings)
+	}
+	if _, ok := analyze.FindingOf("reverse-name", nil); !ok {
+		t.Error("reverse-name has no page")
 	}
 }

@@ -27,6 +27,7 @@ func (s *Survey) findings(about Subject) []Finding {
 		}
 		d.spfFindings(about.RelayDomains, add)
 		d.dmarcFindings(add)
+		d.transportFindings(add)
 		if d.Inbound == transcript.No {
 			why := "mail to " + d.Name + " goes to other servers; outbound mail needs inbound relay switched on for the domain as well"
 			if d.NullMX {
@@ -120,6 +121,42 @@ func (d *Domain) dmarcFindings(add func(id, severity, title, why string, evidenc
 		add("dmarc-reject", "info", "the sender's DMARC policy is reject", "receivers refuse mail of "+d.Name+" that passes neither SPF nor DKIM", d.DMARC)
 	}
 }
+
+// transportFindings tell what the domain says about TLS on the way to it.
+func (d *Domain) transportFindings(add func(id, severity, title, why string, evidence ...string)) {
+	if d.STS != "" {
+		if id := stsID(d.STS); id == "" {
+			add("mta-sts", "warning", "the MTA-STS record cannot be read", "_mta-sts."+d.Name+" has no id, so senders ignore it (RFC 8461 section 3.1)", d.STS)
+		} else {
+			add("mta-sts", "info", "the sender's domain has an MTA-STS policy",
+				"senders that know MTA-STS read https://mta-sts."+d.Name+"/.well-known/mta-sts.txt, which has to list the servers of its MX", d.STS)
+		}
+	}
+	if len(d.TLSA) > 0 {
+		usable := false
+		for _, r := range d.TLSA {
+			usable = usable || strings.HasPrefix(r, "2 ") || strings.HasPrefix(r, "3 ")
+		}
+		if mx := d.MX[0].Host; usable {
+			add("tlsa", "info", "the MX of the sender's domain has TLSA records", "senders that know DANE take only these certificates of "+mx, d.TLSA...)
+		} else {
+			add("tlsa", "warning", "no TLSA record of the MX can be used for mail", "only the usages 2 and 3 count for SMTP (RFC 7672 section 3.1.3); those of "+mx+" are others", d.TLSA...)
+		}
+	}
+}
+
+// stsID is the id of an MTA-STS record (RFC 8461 §3.1); empty: none that is
+// valid.
+func stsID(record string) string {
+	for _, tag := range strings.Split(record, ";")[1:] {
+		if k, v, _ := strings.Cut(strings.TrimSpace(tag), "="); k == "id" && len(v) <= 32 && v != "" && strings.Trim(v, letters) == "" {
+			return v
+		}
+	}
+	return ""
+}
+
+const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
 // dmarcPolicy is the policy that a record asks for (RFC 7489 §6.3): p=, or sp=
 // for a domain below the one that has the record.

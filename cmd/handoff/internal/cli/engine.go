@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/smtp-handoff/handoff/analyze"
@@ -34,13 +36,23 @@ func judgeProbe(j *job, res *probe.Result, names []analyze.Finding, now time.Tim
 
 // tlsFindings tell of old versions of TLS that a scan found accepted.
 func tlsFindings(res *probe.Result) []analyze.Finding {
-	for _, v := range res.TLSVersions {
-		if v.Accepted == transcript.Yes && (v.Version == "TLS 1.0" || v.Version == "TLS 1.1") {
-			f, _ := analyze.FindingOf("tls-old", nil)
-			return []analyze.Finding{f}
+	var old []string
+	for _, s := range res.Sessions {
+		if s.TLS == nil {
+			continue
+		}
+		for _, v := range s.TLS.Versions {
+			if v.Accepted == transcript.Yes && (v.Version == "TLS 1.0" || v.Version == "TLS 1.1") {
+				old = append(old, fmt.Sprintf("%s on port %d at %s", v.Version, s.Port, s.Address))
+			}
 		}
 	}
-	return nil
+	if old == nil {
+		return nil
+	}
+	f, _ := analyze.FindingOf("tls-old", nil)
+	f.Why += " Accepted: " + strings.Join(old, ", ") + "."
+	return []analyze.Finding{f}
 }
 
 // transcriptText is the dialogue of one session in the marks of swaks, secrets

@@ -34,8 +34,11 @@ greeting, EHLO, STARTTLS, EHLO again, AUTH, MAIL and RCPT. It shows the first
 answer, never tries a password twice, and sends a credential only inside TLS
 whose certificate was verified for HOST.
 
-Nothing is delivered: the session ends with RSET and QUIT after RCPT, unless
---send or --stop-after data asks for one test message.
+Nothing is delivered: the session ends with QUIT after RCPT, unless --send or
+--stop-after data asks for one test message.
+
+--tls-scan shows which versions of TLS each server accepts; the JSON report has
+them at sessions[].tls.versions.
 
 --intent says what port 25 is expected to answer. Under auth, the documented
 "Relay access denied" there is no problem; an acceptance without AUTH is.
@@ -144,16 +147,6 @@ func (p *program) runProbe(ctx context.Context, j *job, transcriptFile, command 
 func (p *program) tellBeside(res *probe.Result) {
 	if res.MessageID != "" {
 		p.say("the test message has the Message-ID %s: look for it in the recipient's mailbox and in the relay's log", res.MessageID)
-	}
-	for _, v := range res.TLSVersions {
-		word := map[transcript.Fact]string{transcript.Yes: "accepted", transcript.No: "refused"}[v.Accepted]
-		if word == "" {
-			word = "not known"
-		}
-		if v.Alert != "" {
-			word += " (" + v.Alert + ")"
-		}
-		p.say("port %d at %s: %s %s", v.Port, v.Address, v.Version, word)
 	}
 	if n := len(res.Retried); n > 0 {
 		p.say("%d sessions were put off and repeated; the report tells of the last", n)

@@ -262,6 +262,7 @@ func eachText(r *analyze.Report, fn func(*string)) {
 		list(s.Capabilities.BeforeTLS)
 		list(s.Capabilities.AfterTLS)
 		list(s.TLS.Names)
+		list(s.TLS.Chain)
 		for _, t := range []*string{&s.TLS.Subject, &s.TLS.Issuer, &s.TLS.Detail} {
 			fn(t)
 		}

@@ -31,6 +31,7 @@ var pages = sync.OnceValue(func() *template.Template {
 		"evidence":   func(e []analyze.Evidence, l Lines) []snippet { s, _ := snippets(e, l); return s },
 		"left":       func(e []analyze.Evidence, l Lines) int { _, n := snippets(e, l); return n },
 		"stages":     func() []string { return stages[:7] },
+		"versions":   func(s analyze.Session) string { return tlsVersions(&s) },
 		"seven":      func(c []Cell) []Cell { return c[:7] },
 		"quote":      func(e []analyze.Evidence, l Lines) quoteList { return quoteList{e, l} },
 	}).Parse(page))

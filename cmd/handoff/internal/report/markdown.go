@@ -154,6 +154,11 @@ func mdSessions(p func(string, ...any), r *analyze.Report) {
 		}
 		p(" |\n")
 	}
+	for i := range r.Sessions {
+		if s := &r.Sessions[i]; len(s.TLS.Versions) > 0 {
+			p("\nPort %d at %s: %s.\n", s.Port, mdText(s.Address), mdText(tlsVersions(s)))
+		}
+	}
 }
 
 func mdOutcomes(p func(string, ...any), r *analyze.Report) {

@@ -188,7 +188,7 @@ func hostile() *analyze.Report {
 				{Stage: "auth", Status: "skipped", Note: h},
 			},
 			Capabilities: analyze.Capabilities{BeforeTLS: []string{h}, AfterTLS: []string{h}},
-			TLS:          analyze.TLS{Version: h, Cipher: h, Curve: h, Names: []string{h}, Subject: h, Issuer: h, NotAfter: h, Problem: h, Detail: h},
+			TLS:          analyze.TLS{Version: h, Cipher: h, Curve: h, Names: []string{h}, Subject: h, Issuer: h, NotAfter: h, Problem: h, Detail: h, Chain: []string{h}, Stapled: h, Versions: []analyze.TLSVersion{{Version: h, Accepted: h, Alert: h}}},
 		}},
 		DNS: &analyze.DNS{Queries: []analyze.Query{{Name: h, Type: "A", Rcode: "NOERROR", Answers: []string{h}, CNAMEs: []string{h}}}},
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -59,6 +60,20 @@ func Cells(s *analyze.Session) []Cell {
 func Courtesy(s *analyze.Step) bool {
 	verb := strings.ToUpper(s.Command)
 	return verb == "QUIT" || verb == "RSET"
+}
+
+// tlsVersions says in one line which versions of TLS a scan found accepted;
+// empty when none was asked for.
+func tlsVersions(s *analyze.Session) string {
+	words := make([]string, len(s.TLS.Versions))
+	for i, v := range s.TLS.Versions {
+		word := map[string]string{"yes": "accepted", "no": "refused"}[v.Accepted]
+		words[i] = show(v.Version) + " " + cmp.Or(word, "not known")
+		if v.Alert != "" {
+			words[i] += " (" + show(v.Alert) + ")"
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 // took writes a duration the way the step line does.

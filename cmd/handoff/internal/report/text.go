@@ -42,6 +42,7 @@ func (t *textWriter) Write(r *analyze.Report, lines Lines) error {
 	for i := range r.Sessions {
 		if i == 0 {
 			t.sessions(r)
+			t.versions(r)
 		}
 		if t.o.Verbose {
 			t.details(&r.Sessions[i])
@@ -154,6 +155,15 @@ func (t *textWriter) sessions(r *analyze.Report) {
 	}
 }
 
+// versions prints the answers of a TLS scan, one line per session.
+func (t *textWriter) versions(r *analyze.Report) {
+	for i := range r.Sessions {
+		if s := &r.Sessions[i]; len(s.TLS.Versions) > 0 {
+			t.printf(" %d %s: %s\n", s.Port, show(s.Address), tlsVersions(s))
+		}
+	}
+}
+
 // details prints what -v adds of a session.
 func (t *textWriter) details(s *analyze.Session) {
 	t.printf(" session %d %s\n", s.Port, show(s.Address))
@@ -176,6 +186,12 @@ func (t *textWriter) details(s *analyze.Session) {
 		}
 		if len(c.Names) > 0 || c.NotAfter != "" {
 			t.printf("   certificate for %s, issued by %s, until %s\n", showList(c.Names), orUnstated(c.Issuer, "an unnamed issuer"), show(c.NotAfter))
+			if len(c.Chain) > 0 {
+				t.printf("   chain as sent: %s\n", show(strings.Join(c.Chain, " < ")))
+			}
+			if c.Stapled != "" {
+				t.printf("   OCSP response stapled: %s\n", show(c.Stapled))
+			}
 		}
 	}
 	if len(s.Capabilities.BeforeTLS) > 0 {
