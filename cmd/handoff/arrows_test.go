@@ -39,7 +39,7 @@ var arrows = []struct {
 	{"cmd/handoff/internal/report", []string{"analyze", "analyze/transcript"}},
 	{"cmd/handoff/internal/tui", []string{"analyze", "analyze/transcript", "probe"}},
 	{"probe", []string{"analyze/transcript", "probe/resolve"}},
-	{"probe/relay", []string{"analyze/policy", "analyze/transcript"}},
+	{"probe/relay", []string{"analyze/policy", "analyze/transcript", "probe/resolve/zone"}},
 	{"probe/relay/bounce", []string{"analyze/transcript"}},
 	{"probe/relay/fault", nil},
 	{"probe/resolve", []string{"analyze/transcript"}},

@@ -39,6 +39,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"github.com/smtp-handoff/handoff/analyze/policy"
+	"github.com/smtp-handoff/handoff/probe/resolve/zone"
 )
 
 // The two logical ports of the service.
@@ -153,6 +154,9 @@ type Relay struct {
 	teaserWait   time.Duration
 	region       string
 	names        []string
+	namesAt      string       // where to serve names; empty: nowhere
+	names53      *zone.Server // nil: none
+	namesMu      sync.Mutex   // around what names53 serves
 
 	journal journal
 	history *history
@@ -218,7 +222,7 @@ var ErrRemote = errors.New("the relay listens on loopback only unless remote cli
 func (r *Relay) Start() error {
 	r.lifeMu.Lock()
 	defer r.lifeMu.Unlock()
-	if r.started {
+	if r.started || r.closed {
 		return errors.New("the relay was started already")
 	}
 	now := r.clock.Now()
@@ -231,11 +235,13 @@ func (r *Relay) Start() error {
 	}
 	for _, port := range []int{PortServer, PortAuth} {
 		if err := r.serve(port); err != nil {
+			r.closed = true
 			r.stop()
 			return fmt.Errorf("port %d: %w", port, err)
 		}
 	}
 	if err := r.openOrBlock(); err != nil {
+		r.closed = true
 		r.stop()
 		return err
 	}
@@ -454,6 +460,9 @@ func (r *Relay) stop() {
 		l.server.Close()
 		_ = l.server.Shutdown(context.Background())
 	}
+	if r.names53 != nil {
+		r.names53.Close()
+	}
 	r.conns.Wait()
 }
 
@@ -607,19 +616,6 @@ func (r *Relay) DialContext(ctx context.Context, _, address string) (net.Conn, e
 		}
 	}
 	return nil, fmt.Errorf("the relay has no port %s", p)
-}
-
-// LookupNetIP resolves every name to the relay, or fails as the name faults
-// that are set say. With DialContext it lets a probe run without a network.
-func (r *Relay) LookupNetIP(ctx context.Context, _, host string) ([]netip.Addr, error) {
-	if err := r.nameFault(ctx, host); err != nil {
-		return nil, err
-	}
-	ip, err := netip.ParseAddrPort(r.Addr(PortAuth))
-	if err != nil {
-		return nil, err
-	}
-	return []netip.Addr{ip.Addr()}, nil
 }
 
 // tlsConfig is the TLS side of a session, with its faults.

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"os"
 	"syscall"
@@ -10,8 +9,8 @@ import (
 	"github.com/smtp-handoff/handoff/analyze/policy"
 )
 
-// The faults of the road: names that do not resolve, ports that hang or refuse.
-// A port is closed or held for all clients alike, so these do not look at
+// The faults of the road: ports that hang or refuse (names.go has the names). A
+// port is closed or held for all clients alike, so these do not look at
 // triggers.
 
 // dialFault is what happens in memory to a connection that never comes about.
@@ -61,25 +60,12 @@ func portFault(a *policy.Account, port int, s *policy.Session) (refused, blocked
 	return refused, blocked
 }
 
-// nameFault is the answer of a resolver that is asked for the relay.
-func (r *Relay) nameFault(ctx context.Context, host string) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for i := range r.account.Faults {
-		switch f := &r.account.Faults[i]; f.Name {
-		case "name-typo":
-			return &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
-		case "dns-broken":
-			silent := len(f.Args) > 0 && f.Args[0] == "timeout"
-			return &net.DNSError{Err: "server misbehaving", Name: host, IsTemporary: true, IsTimeout: silent}
-		}
-	}
-	return ctx.Err()
-}
-
 // openOrBlock closes or holds the TCP ports as the faults say, and opens them
-// again.
+// again; the names follow.
 func (r *Relay) openOrBlock() error {
+	if err := r.publish(); err != nil {
+		return err
+	}
 	if r.memory {
 		return nil
 	}

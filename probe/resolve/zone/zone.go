@@ -18,16 +18,20 @@ import (
 
 // Server answers over UDP and TCP on one port of loopback.
 type Server struct {
-	records []dns.RR
-	faults  []fault
-
 	udp  net.PacketConn
 	tcp  net.Listener
 	done chan struct{}
 	wg   sync.WaitGroup
-	mu   sync.Mutex
+	mu   sync.Mutex // guards what follows
+	zone contents
 	open map[net.Conn]bool
 	log  []string
+}
+
+// contents are what a zone text says.
+type contents struct {
+	records []dns.RR
+	faults  []fault
 }
 
 // fault is a line "$FAULT NAME KIND" of the zone text. NAME "*" is every name.
@@ -63,6 +67,13 @@ var kinds = []struct{ name, does string }{
 // Forged is the address in every lie.
 const Forged = "203.0.113.66"
 
+// The bounds of connections over TCP. A drip of one byte a second has to get far
+// enough to be seen as one.
+const (
+	maxStreams     = 100
+	streamPatience = 2 * time.Minute
+)
+
 // Start reads a zone text (RFC 1035 §5, names absolute or below $ORIGIN) with
 // "$FAULT NAME KIND" lines and serves it on a port of 127.0.0.1 that the system
 // chooses.
@@ -70,33 +81,11 @@ func Start(text string) (*Server, error) { return StartAt("127.0.0.1:0", text) }
 
 // StartAt serves on an address of loopback.
 func StartAt(address, text string) (*Server, error) {
-	s := &Server{done: make(chan struct{}), open: map[net.Conn]bool{}}
-	var plain strings.Builder
-	for _, line := range strings.Split(text, "\n") {
-		f := strings.Fields(line)
-		if len(f) == 0 || f[0] != "$FAULT" {
-			plain.WriteString(line)
-			plain.WriteByte('\n')
-			continue
-		}
-		if len(f) != 3 || !known(f[2]) {
-			return nil, fmt.Errorf("zone: %q is no fault", line)
-		}
-		name := f[1]
-		if name != "*" {
-			name = dns.CanonicalName(name)
-		}
-		s.faults = append(s.faults, fault{name, f[2]})
+	zone, err := parse(text)
+	if err != nil {
+		return nil, err
 	}
-	p := dns.NewZoneParser(strings.NewReader(plain.String()), ".", "")
-	p.SetDefaultTTL(300)
-	for rr, ok := p.Next(); ok; rr, ok = p.Next() {
-		s.records = append(s.records, rr)
-	}
-	if p.Err() != nil {
-		return nil, fmt.Errorf("zone: %w", p.Err())
-	}
-	var err error
+	s := &Server{zone: zone, done: make(chan struct{}), open: map[net.Conn]bool{}}
 	for range 10 { // the UDP port may be taken for TCP
 		if s.udp, err = net.ListenPacket("udp", address); err != nil {
 			return nil, err
@@ -112,6 +101,56 @@ func StartAt(address, text string) (*Server, error) {
 	s.wg.Go(s.serveUDP)
 	s.wg.Go(s.serveTCP)
 	return s, nil
+}
+
+// Replace has the server answer from another zone text from now on. What is
+// wrong with the text leaves the old one in place.
+func (s *Server) Replace(text string) error {
+	zone, err := parse(text)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.zone = zone
+	s.mu.Unlock()
+	return nil
+}
+
+func parse(text string) (contents, error) {
+	var c contents
+	var plain strings.Builder
+	for line := range strings.SplitSeq(text, "\n") {
+		f := strings.Fields(line)
+		if len(f) == 0 || f[0] != "$FAULT" {
+			plain.WriteString(line)
+			plain.WriteByte('\n')
+			continue
+		}
+		if len(f) != 3 || !known(f[2]) {
+			return c, fmt.Errorf("zone: %q is no fault", line)
+		}
+		name := f[1]
+		if name != "*" {
+			name = dns.CanonicalName(name)
+		}
+		c.faults = append(c.faults, fault{name, f[2]})
+	}
+	p := dns.NewZoneParser(strings.NewReader(plain.String()), ".", "")
+	p.SetDefaultTTL(300)
+	for rr, ok := p.Next(); ok; rr, ok = p.Next() {
+		c.records = append(c.records, rr)
+	}
+	if p.Err() != nil {
+		return c, fmt.Errorf("zone: %w", p.Err())
+	}
+	return c, nil
+}
+
+// current is what the server answers from. Its slices are never written to.
+func (s *Server) current() contents {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.zone
 }
 
 func known(kind string) bool {
@@ -169,8 +208,16 @@ func (s *Server) serveTCP() {
 			return
 		}
 		s.mu.Lock()
-		s.open[c] = true
+		full := len(s.open) >= maxStreams
+		if !full {
+			s.open[c] = true
+		}
 		s.mu.Unlock()
+		if full {
+			_ = c.Close()
+			continue
+		}
+		_ = c.SetDeadline(time.Now().Add(streamPatience))
 		s.wg.Go(func() {
 			defer func() {
 				_ = c.Close()
@@ -240,7 +287,7 @@ func (s *Server) faultOf(b []byte) string {
 		return ""
 	}
 	name := dns.CanonicalName(q.Question[0].Name)
-	for _, f := range s.faults {
+	for _, f := range s.current().faults {
 		if f.name == "*" || f.name == name {
 			return f.kind
 		}
@@ -366,9 +413,10 @@ func (s *Server) truth(q *dns.Msg) *dns.Msg {
 	m.SetReply(q)
 	m.RecursionAvailable = true
 	name := dns.CanonicalName(q.Question[0].Name)
+	records := s.current().records
 	for range 20 {
 		exists, next := false, ""
-		for _, rr := range s.records {
+		for _, rr := range records {
 			owner := dns.CanonicalName(rr.Header().Name)
 			if owner == name || strings.HasSuffix(owner, "."+name) {
 				exists = true

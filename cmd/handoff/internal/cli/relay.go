@@ -100,17 +100,27 @@ counted and thrown away; 1,000 sessions or 8 MB in the log.`,
 	return cmd
 }
 
-// listenAddresses are the addresses of the two logical ports.
+// portNames is the logical port of the name server, on loopback only.
+const portNames = 53
+
+// defaultPorts are the ports of this machine that stand for the logical ones.
+var defaultPorts = map[int]string{relay.PortServer: "2525", relay.PortAuth: "2587", portNames: "2553"}
+
+// listenAddresses are the addresses of the logical ports.
 func listenAddresses(all []string) (map[int]string, error) {
-	out := map[int]string{relay.PortServer: "127.0.0.1:2525", relay.PortAuth: "127.0.0.1:2587"}
+	out, named := map[int]string{}, false
+	for n, port := range defaultPorts {
+		out[n] = net.JoinHostPort("127.0.0.1", port)
+	}
 	for _, s := range all {
 		if port, address, ok := strings.Cut(s, "="); ok {
 			n, err := strconv.Atoi(port)
 			_, known := out[n]
 			if _, _, splitErr := net.SplitHostPort(address); err != nil || !known || splitErr != nil {
-				return nil, usage(fmt.Sprintf("--listen does not take %q", s), "write 25=127.0.0.1:2525 or 587=127.0.0.1:2587")
+				return nil, usage(fmt.Sprintf("--listen does not take %q", s), "write 25=127.0.0.1:2525, 587=127.0.0.1:2587 or 53=127.0.0.1:2553")
 			}
 			out[n] = address
+			named = named || n == portNames
 			continue
 		}
 		host, port, err := net.SplitHostPort(s)
@@ -120,33 +130,35 @@ func listenAddresses(all []string) (map[int]string, error) {
 		if host == "" || port != "" && port != "0" {
 			return nil, usage(fmt.Sprintf("--listen does not take %q", s), "write ADDRESS, ADDRESS:0 for free ports, or 25=ADDRESS:PORT and 587=ADDRESS:PORT")
 		}
-		for n, dflt := range map[int]string{relay.PortServer: "2525", relay.PortAuth: "2587"} {
+		for n, dflt := range defaultPorts {
 			if port == "0" {
 				dflt = "0"
+			}
+			if n == portNames {
+				out[n] = net.JoinHostPort("127.0.0.1", dflt)
+				continue
 			}
 			out[n] = net.JoinHostPort(host, dflt)
 		}
 	}
+	if !named && out[portNames] != "127.0.0.1:0" && taken(out[portNames]) {
+		out[portNames] = "127.0.0.1:0" // nobody asked for this very port
+	}
 	return out, nil
 }
 
-// announcement is the line of --json (contract §4).
-type announcement struct {
-	Kind       string            `json:"kind"`
-	Addresses  map[string]string `json:"addresses"`
-	CAFile     string            `json:"ca_file"`
-	ServerName string            `json:"server_name"`
-	Credential announcedLogin    `json:"credential"`
-	From       string            `json:"from"`
-	OwnDomain  string            `json:"own_domain"`
-	Control    string            `json:"control"`
-	PID        int               `json:"pid"`
-}
-
-type announcedLogin struct {
-	Label    string `json:"label"`
-	Username string `json:"username"`
-	Password string `json:"password"`
+// taken says that another program has the port, for UDP or for TCP.
+func taken(address string) bool {
+	udp, err := net.ListenPacket("udp", address)
+	if err != nil {
+		return true
+	}
+	defer udp.Close()
+	tcp, err := net.Listen("tcp", address)
+	if err != nil {
+		return true
+	}
+	return tcp.Close() != nil
 }
 
 func (p *program) runRelay(ctx context.Context, f *relayFlags) error {
@@ -157,6 +169,7 @@ func (p *program) runRelay(ctx context.Context, f *relayFlags) error {
 	opts := []relay.Option{
 		relay.WithClock(relay.NewOffset()), relay.WithLimits(relay.Limits{Idle: f.idle}),
 		relay.Listen(relay.PortServer, addresses[relay.PortServer]), relay.Listen(relay.PortAuth, addresses[relay.PortAuth]),
+		relay.Nameserver(addresses[portNames]),
 	}
 	if f.allowRemote {
 		opts = append(opts, relay.AllowRemote())
@@ -180,14 +193,15 @@ func (p *program) runRelay(ctx context.Context, f *relayFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := setScenarios(d.Relay, f.scenarios); err != nil {
+	sending, err := setScenarios(d, f.scenarios)
+	if err != nil {
 		return err
 	}
 	if err := d.Start(); err != nil {
 		if errors.Is(err, relay.ErrRemote) {
 			return usage(err.Error(), "give --allow-remote if others shall reach it")
 		}
-		return fail(exitConfig, "the relay cannot listen on "+addresses[relay.PortServer]+" and "+addresses[relay.PortAuth],
+		return fail(exitConfig, "the relay cannot listen on "+addresses[relay.PortServer]+", "+addresses[relay.PortAuth]+" and (names) "+addresses[portNames],
 			"is another one running? 'handoff relay stop' ends it, --listen 127.0.0.1:0 takes free ports")
 	}
 	defer d.Close()
@@ -216,7 +230,7 @@ func (p *program) runRelay(ctx context.Context, f *relayFlags) error {
 	}
 	defer server.close()
 
-	if err := p.announceRelay(d, f, caFile, control); err != nil {
+	if err := p.announceRelay(d, f, sending, caFile, control); err != nil {
 		return err
 	}
 	var timer <-chan time.Time
@@ -281,52 +295,6 @@ func (p *program) demo(f *relayFlags, opts []relay.Option) (*relay.Demo, error) 
 	return d, nil
 }
 
-func (p *program) announceRelay(d *relay.Demo, f *relayFlags, caFile, control string) error {
-	a := announcement{
-		Kind: "relay", Addresses: map[string]string{"25": d.Addr(relay.PortServer), "587": d.Addr(relay.PortAuth)},
-		CAFile: caFile, ServerName: d.ServerName(), From: d.From, OwnDomain: d.OwnDomain, Control: control, PID: os.Getpid(),
-		Credential: announcedLogin{d.Credential.Label, d.Credential.Username, d.Credential.Password},
-	}
-	if f.announce || p.flags.format == "json" || p.flags.format == "jsonl" {
-		raw, err := report.Marshal(a, "")
-		if err != nil {
-			return err
-		}
-		if _, err := p.stdout.Write(raw); err != nil {
-			return cannotWrite(err)
-		}
-		return nil
-	}
-	var b strings.Builder
-	w := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	w("reference relay, a stand-in for the service; it delivers nothing")
-	w("  port 25     %s   by address: refuses to relay for those not listed", a.Addresses["25"])
-	w("  port 587    %s   STARTTLS, then SMTP AUTH", a.Addresses["587"])
-	w("  name        %s", a.ServerName)
-	w("  CA file     %s", a.CAFile)
-	switch {
-	case a.Credential.Password != "":
-		w("  credential  %s, user %s, password %s   (shown this once)", a.Credential.Label, a.Credential.Username, a.Credential.Password)
-	case a.Credential.Username != "":
-		w("  credential  %s, user %s; its password was shown when it was made", a.Credential.Label, a.Credential.Username)
-	}
-	w("  sender      %s   own domain %s", orNone(a.From), orNone(a.OwnDomain))
-	if len(f.scenarios) > 0 {
-		w("  scenario    %s", strings.Join(f.scenarios, ", "))
-	}
-	w("try it:")
-	host, port, _ := net.SplitHostPort(a.Addresses["587"])
-	w("  swaks --server %s --port %s --tls --tls-ca-path %s --auth PLAIN --auth-user %s --auth-password %s --from %s --to %s --quit-after RCPT",
-		host, port, shellQuote(a.CAFile), shellQuote(a.Credential.Username), shellQuote(orElse(a.Credential.Password, "PASSWORD")), shellQuote(a.From), d.To)
-	w("  handoff probe %s --connect 25=%s --connect 587=%s --ca %s --user %s --password-file FILE --from %s --to %s",
-		a.ServerName, a.Addresses["25"], a.Addresses["587"], shellQuote(a.CAFile), shellQuote(a.Credential.Username), shellQuote(a.From), d.To)
-	w("  handoff relay account cred list      handoff relay log      handoff relay why 1")
-	if _, err := io.WriteString(p.stdout, b.String()); err != nil {
-		return cannotWrite(err)
-	}
-	return nil
-}
-
 func orNone(s string) string { return orElse(s, "(none)") }
 
 func orElse(s, instead string) string {
@@ -355,19 +323,6 @@ func (p *program) watchRelay(e relay.Event) {
 		why = fmt.Sprintf(" [%s, %s]", e.Decision.Rule, e.Decision.Basis)
 	}
 	_, _ = io.WriteString(p.stderr, report.Show(fmt.Sprintf("session %s, port %d: %s%s%s", e.ID, e.Port, command, said, why))+"\n")
-}
-
-// setScenarios sets presets and faults by name.
-func setScenarios(r *relay.Relay, names []string) error {
-	for _, n := range names {
-		if s, ok := findScenario(n); ok {
-			n = s.Name
-		}
-		if err := r.Set(n); err != nil {
-			return noScenario(n)
-		}
-	}
-	return nil
 }
 
 // findScenario finds a preset by name or id, or by the cause that it shows.
