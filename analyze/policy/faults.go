@@ -45,6 +45,7 @@ var faultKinds = []FaultKind{
 	{"screening-busy", LayerPolicy, "K2", "[server-ports|resources]", "421 in the greeting"},
 	{"conn-limit", LayerPolicy, "K3", "[N]", "421 in the greeting: too many connections from one address"},
 	{"client-refused", LayerPolicy, "K4", "[521|550]", "the client is refused at connect"},
+	{"teaser", LayerWire, "", "[DURATION]", "on 25 the greeting comes in two lines, the second this much later"},
 	{"slow", LayerWire, "", "DURATION", "every reply is late"},
 	{"tarpit", LayerWire, "", "DURATION", "every byte is late"},
 	{"reset-at", LayerWire, "", "VERB", "the connection is reset when this verb comes"},

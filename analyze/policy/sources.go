@@ -42,9 +42,7 @@ type Page struct {
 	Title string
 }
 
-// Pages returns the pages by key, in order.
-func Pages() []Page { return slices.Clone(pages) }
-
+// pages are in the order of the keys.
 var pages = []Page{
 	{"OP-auth", "help.proofpoint.com, Administrator Topics, \"SMTP Authentication\""},
 	{"OP-relay", "help.proofpoint.com, \"Outbound mail rejected - 554 5.7.1: Relay access denied\""},

@@ -29,9 +29,6 @@ type Variant struct {
 	when  func(*view) bool
 }
 
-// Refuses reports whether the row turns something down.
-func (r *Row) Refuses() bool { return r.Reply.Code == 0 || r.Reply.Code >= 400 }
-
 // Table returns a copy of the decision table in its order: the first row that
 // matches decides.
 func Table() []Row { return slices.Clone(table) }

@@ -22,22 +22,30 @@ type authority struct {
 	key  *ecdsa.PrivateKey
 }
 
-func serial() (*big.Int, error) {
-	return rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+// sign makes a key and a certificate for it after the template; without a signer
+// it signs itself.
+func sign(t *x509.Certificate, signer *authority) (*x509.Certificate, *ecdsa.PrivateKey, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	if t.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127)); err != nil {
+		return nil, nil, err
+	}
+	if signer == nil {
+		signer = &authority{cert: t, key: key}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, t, signer.cert, key.Public(), signer.key)
+	if err != nil {
+		return nil, nil, err
+	}
+	cert, err := x509.ParseCertificate(der)
+	return cert, key, err
 }
 
 // newAuthority makes an authority that is valid for ten years around now.
 func newAuthority(name string, now time.Time) (*authority, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	n, err := serial()
-	if err != nil {
-		return nil, err
-	}
-	t := &x509.Certificate{
-		SerialNumber:          n,
+	cert, key, err := sign(&x509.Certificate{
 		Subject:               pkix.Name{CommonName: name, Organization: []string{"handoff reference relay"}},
 		NotBefore:             now.Add(-365 * 24 * time.Hour),
 		NotAfter:              now.Add(9 * 365 * 24 * time.Hour),
@@ -45,12 +53,7 @@ func newAuthority(name string, now time.Time) (*authority, error) {
 		BasicConstraintsValid: true,
 		IsCA:                  true,
 		MaxPathLenZero:        true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
-	if err != nil {
-		return nil, err
-	}
-	cert, err := x509.ParseCertificate(der)
+	}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -60,21 +63,12 @@ func newAuthority(name string, now time.Time) (*authority, error) {
 // issue makes a server certificate for the names, each a DNS name or an IP
 // address.
 func (a *authority) issue(names []string, notBefore, notAfter time.Time) (*tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	n, err := serial()
-	if err != nil {
-		return nil, err
-	}
 	t := &x509.Certificate{
-		SerialNumber: n,
-		Subject:      pkix.Name{CommonName: names[0]},
-		NotBefore:    notBefore,
-		NotAfter:     notAfter,
-		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		Subject:     pkix.Name{CommonName: names[0]},
+		NotBefore:   notBefore,
+		NotAfter:    notAfter,
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	for _, name := range names {
 		if ip := net.ParseIP(name); ip != nil {
@@ -83,15 +77,11 @@ func (a *authority) issue(names []string, notBefore, notAfter time.Time) (*tls.C
 			t.DNSNames = append(t.DNSNames, name)
 		}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, t, a.cert, key.Public(), a.key)
+	leaf, key, err := sign(t, a)
 	if err != nil {
 		return nil, err
 	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
+	return &tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key, Leaf: leaf}, nil
 }
 
 // pem returns the authority's certificate as a PEM block.

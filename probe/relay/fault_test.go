@@ -52,6 +52,31 @@ func TestWireFaults(t *testing.T) {
 	}
 }
 
+// The greeting of the service's screening: two lines on 25, the second late; a
+// client that waits for it hears both as one reply.
+func TestTeaser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := relay.Start(t, relay.InMemory())
+		if err := d.Set("teaser 20s"); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		_, banner := dial(t, d.Relay, 25)
+		if want := "220-mx1-us1.ppe-hosted.com - Please wait...\n220 mx1-us1.ppe-hosted.com - Welcome to PPE Hosted ESMTP Server"; banner != want {
+			t.Errorf("banner %q", banner)
+		}
+		if waited := time.Since(began); waited != 20*time.Second {
+			t.Errorf("waited %s", waited)
+		}
+		if _, banner := dial(t, d.Relay, 587); strings.Contains(banner, "220-") {
+			t.Errorf("587: banner %q", banner)
+		}
+		if log := d.Log(); log[0].Decisions[0].Fault != "teaser" {
+			t.Errorf("the log says %+v", log[0].Decisions[0])
+		}
+	})
+}
+
 // TLS that is switched off is neither offered nor given.
 func TestTLSOff(t *testing.T) {
 	d := relay.Start(t, relay.InMemory())

@@ -13,8 +13,8 @@ import (
 // The bounds of the log. Beyond them the oldest session goes, and inside one
 // session the exchanges beyond the bound are counted and not kept.
 const (
-	logSessions  = 1000    // sessions kept
-	logBytes     = 8 << 20 // of text over all sessions kept
+	LogSessions  = 1000    // sessions kept
+	LogBytes     = 8 << 20 // of text over all sessions kept
 	logExchanges = 1200    // kept per session; 1,001 recipients fit
 	logText      = 2048    // bytes kept of one command or reply line
 )
@@ -107,7 +107,7 @@ func (j *journal) open(s transcript.Session, client string) *Record {
 
 func (j *journal) trim() {
 	n := 0
-	for len(j.records)-n > logSessions || j.bytes > logBytes && len(j.records)-n > 1 {
+	for len(j.records)-n > LogSessions || j.bytes > LogBytes && len(j.records)-n > 1 {
 		j.bytes -= j.sizes[n]
 		j.records[n] = nil
 		n++

@@ -116,12 +116,6 @@ func AllowRemote() Option { return func(r *Relay) { r.allowRemote = true } }
 // ADDR=…, for tests through loopback.
 func AllowXCLIENT() Option { return func(r *Relay) { r.allowXclient = true } }
 
-// Teaser greets on 25 in two lines, the second after wait, as the service's
-// screening in front of 25 does.
-func Teaser(wait time.Duration) Option {
-	return func(r *Relay) { r.teaser, r.teaserWait = true, wait }
-}
-
 // Region names the stack whose host this relay plays, "us1" (the default) or "eu1". An
 // account of the other region is unknown here.
 func Region(region string) Option { return func(r *Relay) { r.region = region } }
@@ -150,8 +144,6 @@ type Relay struct {
 	listen       map[int]string
 	allowRemote  bool
 	allowXclient bool
-	teaser       bool
-	teaserWait   time.Duration
 	region       string
 	names        []string
 	namesAt      string       // where to serve names; empty: nowhere

@@ -145,7 +145,7 @@ func TestScenarioTable(t *testing.T) {
 			t.Errorf("no preset %s", id)
 		}
 	}
-	shownElsewhere := []string{"client-refused", "tls-off", "injection", "too-many-auth"} // in TestWireFaults
+	shownElsewhere := []string{"client-refused", "tls-off", "injection", "too-many-auth", "teaser"} // in TestWireFaults and TestTeaser
 	for _, k := range policy.FaultKinds() {
 		if !faults[k.Name] && !slices.Contains(shownElsewhere, k.Name) {
 			t.Errorf("no preset shows the fault %s", k.Name)

@@ -14,7 +14,7 @@ import (
 
 // The bounds of the store of accepted messages.
 const (
-	keepMessages   = 200
+	KeepMessages   = 200
 	keepRecipients = 1000
 )
 
@@ -128,7 +128,7 @@ func (r *Relay) accept(w *wire, sender string, size int64) {
 	r.journal.took()
 	r.store.mu.Lock()
 	defer r.store.mu.Unlock()
-	if len(r.store.messages) >= keepMessages {
+	if len(r.store.messages) >= KeepMessages {
 		r.store.messages[0] = Message{}
 		r.store.messages = r.store.messages[1:]
 	}

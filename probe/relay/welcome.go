@@ -45,8 +45,8 @@ func (w *wire) welcome() error {
 			return errClosed
 		}
 	}
-	if d.Code == 220 && len(d.lines) > 0 {
-		if err := w.teased(d); err != nil {
+	if f := w.fault("teaser"); f != nil && d.Code == 220 && len(d.lines) > 0 {
+		if err := w.teased(d, duration(f, 6*time.Second)); err != nil {
 			return err
 		}
 	} else if err := w.say(d); err != nil {
@@ -82,7 +82,8 @@ func (w *wire) greeting() decidedReply {
 	case w.stranger != nil:
 		d.Text = w.host() + " ESMTP Postfix"
 		d.Fault = w.strangerBy
-	case w.relay.teaser && w.port == PortServer:
+	case w.port == PortServer && w.fault("teaser") != nil:
+		d.Fault = "teaser"
 		d.lines = []string{w.host() + " - Please wait..."}
 		d.Text = w.host() + " - Welcome to PPE Hosted ESMTP Server"
 	}
@@ -92,7 +93,7 @@ func (w *wire) greeting() decidedReply {
 // teased sends the first line of the greeting, waits and sends the second. A
 // client that does not wait for it is treated like any other: what it sent is
 // heard afterwards.
-func (w *wire) teased(d decidedReply) error {
+func (w *wire) teased(d decidedReply, wait time.Duration) error {
 	first := "220-" + d.lines[0]
 	last := "220 " + d.Text
 	if err := w.queue(first + "\r\n"); err != nil {
@@ -101,7 +102,7 @@ func (w *wire) teased(d decidedReply) error {
 	if err := w.flush(); err != nil {
 		return err
 	}
-	if !sleep(w.relay.clock, w.relay.teaserWait, w.done) {
+	if !sleep(w.relay.clock, wait, w.done) {
 		return errClosed
 	}
 	w.record(last, []string{first, last}, d)

@@ -1,6 +1,7 @@
 package bounce
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -104,20 +105,7 @@ func writeExchangeOnline(l *letter) string {
 	if f.Reply.Code != 0 {
 		p("\n%s gave this error:\n%s\n", f.Host, f.words())
 	}
-	p("\nThe administrators' details follow.\n")
-	p("Diagnostic information for administrators:\n")
-	p("Generating server: %s", l.reporter)
-	for i := range l.failures {
-		f := &l.failures[i]
-		p("\n%s", f.Rcpt)
-		if f.Reply.Code != 0 && !l.expired(f) {
-			p("%s\nRemote Server returned '%s'", f.Host, exchangeReply(f))
-			continue
-		}
-		for _, line := range expiredLines(l, f) {
-			p("%s", line)
-		}
-	}
+	b.WriteString(exchangeDetails(l))
 	p("\nOriginal message headers:\n")
 	p("%s%s", exchangeTrace(l), l.original())
 	return exchangeHead(l, b.String())
@@ -224,6 +212,30 @@ func expiredTry(f *Failure) string {
 		code, text, message, f.Host, address, port, "DB0EUR00FT000.eop-EUR00.prod.protection.outlook.com", message)
 }
 
+// exchangeDetails are the paragraphs for administrators: per recipient the
+// server's answer, or what the last tries met.
+func exchangeDetails(l *letter) string {
+	var b strings.Builder
+	b.WriteString("\nThe administrators' details follow.\n\nDiagnostic information for administrators:\n\nGenerating server: " + l.reporter + "\n")
+	for i := range l.failures {
+		f := &l.failures[i]
+		fmt.Fprintf(&b, "\n%s\n", f.Rcpt)
+		_, code := exchangeStatus(l, f)
+		switch {
+		case f.Reply.Code != 0 && !l.expired(f):
+			fmt.Fprintf(&b, "%s\nRemote Server returned '%s'\n", f.Host, code)
+			continue
+		case l.info.Family != Exchange:
+			b.WriteString(strings.Join(expiredLines(l, f), "\n") + "\n")
+			continue
+		}
+		address := cmp.Or(f.Address, "0.0.0.0")
+		head := fmt.Sprintf("%s - Remote Server at %s (%s) returned", l.now.Format("1/2/2006 3:04:05 PM"), f.Host, address)
+		fmt.Fprintf(&b, "%s '%s'\n%[1]s '%[3]s'\n", head, code, onPremises(f, address))
+	}
+	return b.String()
+}
+
 func expiredLines(l *letter, f *Failure) []string {
 	stamp := func(minutes int) string {
 		return l.now.Add(-time.Duration(minutes) * time.Minute).Format("1/2/2006 3:04:05 PM")
@@ -246,24 +258,7 @@ func writeExchange(l *letter) string {
 	for i := range l.failures {
 		p("%s", l.failures[i].Rcpt)
 	}
-	p("\nThe administrators' details follow.\n")
-	p("Diagnostic information for administrators:\n")
-	p("Generating server: %s", l.reporter)
-	for i := range l.failures {
-		f := &l.failures[i]
-		p("\n%s", f.Rcpt)
-		if f.Reply.Code != 0 && !l.expired(f) {
-			p("%s\nRemote Server returned '%s'", f.Host, f.text())
-			continue
-		}
-		stamp := l.now.Format("1/2/2006 3:04:05 PM")
-		address := f.Address
-		if address == "" {
-			address = "0.0.0.0"
-		}
-		p("%s - Remote Server at %s (%s) returned '550 4.4.7 QUEUE.Expired; message expired'", stamp, f.Host, address)
-		p("%s - Remote Server at %s (%s) returned '%s'", stamp, f.Host, address, onPremises(f, address))
-	}
+	b.WriteString(exchangeDetails(l))
 	p("\nOriginal message headers:\n")
 	p("Received: from EX02.corp.customer.example (203.0.113.20) by %s\n (203.0.113.21) with Microsoft SMTP Server (TLS) id 15.1.2507.1; %s", l.reporter, l.now.Format("Mon, 2 Jan 2006 15:04:05 -0700"))
 	p("%s", l.original())

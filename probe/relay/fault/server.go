@@ -110,6 +110,17 @@ func (s *Server) prepare() {
 
 // RootCAs trusts the server's authority.
 func (s *Server) RootCAs() (*x509.CertPool, error) {
+	root, err := s.root()
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(root)
+	return pool, nil
+}
+
+// root is the certificate of the server's authority.
+func (s *Server) root() (*x509.Certificate, error) {
 	s.prepare()
 	s.ca.mu.Lock()
 	defer s.ca.mu.Unlock()
@@ -117,22 +128,17 @@ func (s *Server) RootCAs() (*x509.CertPool, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool := x509.NewCertPool()
-	pool.AddCert(root.cert)
-	return pool, nil
+	return root.cert, nil
 }
 
 // CAPEM is the certificate of the server's authority, for a client in another
 // process.
 func (s *Server) CAPEM() ([]byte, error) {
-	s.prepare()
-	s.ca.mu.Lock()
-	defer s.ca.mu.Unlock()
-	root, err := s.ca.trusted()
+	root, err := s.root()
 	if err != nil {
 		return nil, err
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.cert.Raw}), nil
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}), nil
 }
 
 // Listen serves on a TCP address; "127.0.0.1:0" lets the system choose a port.

@@ -49,10 +49,7 @@ nothing and listens on loopback only, unless --allow-remote is given.
 It prints its addresses, the file of its authority, a ready credential and a
 line to try it with. Ctrl-C, SIGTERM or --for ends it.
 
-Limits: 2,000 open sessions (then the oldest that has said nothing goes), 300 s
-of silence (--idle), 60 s per command, 30 s for a handshake, 30 min per session,
-10 failed logins per session, 1,000 recipients and 100 MB per message, which is
-counted and thrown away; 1,000 sessions or 8 MB in the log.`,
+` + relayLimits(),
 		Example: `  handoff relay
   handoff relay --scenario sasl-down
   handoff relay --json --for 10m --listen 127.0.0.1:0
@@ -84,7 +81,7 @@ counted and thrown away; 1,000 sessions or 8 MB in the log.`,
 	fs.DurationVar(&f.lifetime, "for", 0, "end after this `DURATION`")
 	fs.DurationVar(&f.idle, "idle", 300*time.Second, "close a session after this much silence")
 	fs.BoolVar(&f.announce, "json", false, "announce addresses, CA file and credential in one line of JSON")
-	fs.StringArrayVar(&f.listen, "listen", nil, "`ADDRESS`, ADDRESS:0 for free ports, or PORT=ADDRESS:PORT, repeatable (default 127.0.0.1, ports 2525 and 2587)")
+	fs.StringArrayVar(&f.listen, "listen", nil, "`ADDRESS`, ADDRESS:0 for free ports, or PORT=ADDRESS:PORT, repeatable (default 127.0.0.1, ports 2525 and 2587; 53, the name server, at 2553 or a free port)")
 	fs.BoolVar(&f.allowRemote, "allow-remote", false, "listen beyond loopback too")
 	fs.BoolVar(&f.xclient, "allow-xclient", false, "let clients claim a source address with XCLIENT")
 	fs.StringSliceVar(&f.names, "name", nil, "`NAME` that clients dial and verify (default "+relay.DefaultServerName+"); repeatable")
@@ -105,6 +102,31 @@ const portNames = 53
 
 // defaultPorts are the ports of this machine that stand for the logical ones.
 var defaultPorts = map[int]string{relay.PortServer: "2525", relay.PortAuth: "2587", portNames: "2553"}
+
+// relayLimits names what a client can use up, for the help text.
+func relayLimits() string {
+	l := relay.DefaultLimits()
+	span := func(d time.Duration) string {
+		if d%time.Minute == 0 && d > 5*time.Minute {
+			return fmt.Sprintf("%d min", d/time.Minute)
+		}
+		return fmt.Sprintf("%d s", d/time.Second)
+	}
+	many := func(n int) string { // 2,000
+		if n < 1000 {
+			return strconv.Itoa(n)
+		}
+		return fmt.Sprintf("%d,%03d", n/1000, n%1000)
+	}
+	return fmt.Sprintf(`Limits: %s open sessions (then the oldest that has said nothing goes), %s of
+silence (--idle), %s per command, %s for a handshake, %s for a message, %s
+per session, %s for the client to take a reply, %d failed logins and %d NOOP or
+VRFY per session. Per message 1,000 recipients and 100 MB, which are counted and
+thrown away ('account limit set' changes both). %s sessions or %d MB in the log,
+%d messages in the list.`,
+		many(l.Sessions), span(l.Idle), span(l.Command), span(l.Handshake), span(l.Message), span(l.Session), span(l.Write), l.BadAuth, l.Junk,
+		many(relay.LogSessions), relay.LogBytes>>20, relay.KeepMessages)
+}
 
 // listenAddresses are the addresses of the logical ports.
 func listenAddresses(all []string) (map[int]string, error) {

@@ -213,7 +213,7 @@ func withData(v any) answer {
 // recordLines is one session of the log: each exchange with the rule that
 // decided it.
 func recordLines(r *relay.Record) []string {
-	head := fmt.Sprintf("session %s  port %d  from %s  %s", r.ID, r.Session.Port, r.Session.Address, r.Session.Began.UTC().Format(time.RFC3339))
+	head := fmt.Sprintf("session %s  port %d  from %s  %s", r.ID, r.Session.Port, r.Client, r.Session.Began.UTC().Format(time.RFC3339))
 	if r.Login != "" {
 		head += "  login " + r.Login
 	}
@@ -422,7 +422,7 @@ func (p *program) relayAccountCommand() *cobra.Command {
 		Use:                "account [--control PATH | --state FILE] STATEMENT",
 		Short:              "administer the account of a running relay, or of a state file",
 		DisableFlagParsing: true,
-		Long:               "account carries out one statement on the account of the running relay, or on a\nstate file. The statements follow the service's own console:\n\n" + grammarHelp(),
+		Long:               "account carries out one statement on the account of the running relay, or on a\nstate file. The statements follow the service's own console:\n\n" + grammarHelp(policy.Grammar()) + "\n\nThe road and the next server, each sets a fault:\n\n" + grammarHelp(policy.RoadGrammar()),
 		Example: `  handoff relay account cred new "copier, second floor"
   handoff relay account cred list
   handoff relay account user add scans@customer.example --kind functional
@@ -472,9 +472,10 @@ func (p *program) relayAccountCommand() *cobra.Command {
 	}
 }
 
-func grammarHelp() string {
+// grammarHelp prints statements with what they do.
+func grammarHelp(statements []policy.Usage) string {
 	var b strings.Builder
-	for _, u := range policy.Grammar() {
+	for _, u := range statements {
 		if u.Words == "cred put" {
 			continue // how a state file keeps one
 		}

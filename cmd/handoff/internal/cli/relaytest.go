@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/smtp-handoff/handoff/analyze"
+	"github.com/smtp-handoff/handoff/analyze/policy"
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/report"
 	"github.com/smtp-handoff/handoff/probe/relay"
@@ -39,6 +40,11 @@ A file has sections:
                         "clock +60m", "closed", "silent", "again"
   -- truth --           the rule that decided; with --diagnose also verdict,
                         stage, party and causes
+
+A set-up may also say what the sending system is like, as the presets do; what
+it says to the relay is what the dialogue says:
+
+` + grammarHelp(policy.ClientGrammar()) + `
 
 Exit code: 0 all held, 1 a line did not, 65 a file cannot be read.`,
 		Example: `  handoff relay test user-not-live.txt
