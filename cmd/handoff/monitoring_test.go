@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -153,29 +152,3 @@ func TestMonitoringCommands(t *testing.T) {
 	}
 }
 
-// TestPromtool has the files read by Prometheus's own checker where there is one.
-func TestPromtool(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Skip("promtool is not installed")
-	}
-	for _, args := range [][]string{
-		{"check", "config", "prometheus.yml"},
-		{"check", "config", "--agent", "prometheus-agent.yml"},
-		{"check", "rules", "alerts.yml"},
-		{"test", "rules", "alerts_test.yml"},
-	} {
-		cmd := exec.CommandContext(t.Context(), promtool, args...)
-		cmd.Dir = monitoring
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
-		}
-	}
-	var metrics bytes.Buffer
-	cli.Run(t.Context(), []string{"probe", "--bundled", "-q", "-o", "prom"}, strings.NewReader(""), &metrics, io.Discard)
-	cmd := exec.CommandContext(t.Context(), promtool, "check", "metrics")
-	cmd.Stdin = &metrics
-	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
-		t.Errorf("promtool check metrics: %v\n%s", err, out)
-	}
-}

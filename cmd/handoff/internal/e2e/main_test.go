@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -115,15 +117,27 @@ func causes(rep analyze.Report) []string {
 	return ids
 }
 
-// freePort returns a port of ip that nobody listens on just now.
+// portsTried makes every call of freePort look further on.
+var portsTried atomic.Int32
+
+// freePort returns a port of ip that nobody listens on just now, for programs
+// that cannot choose one by themselves. It lies below those that systems give to
+// outgoing connections, so that no connection of the test itself takes it before
+// the program does, and is given once.
 func freePort(t *testing.T, ip string) int {
 	t.Helper()
-	l, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
-	if err != nil {
-		t.Fatal(err)
+	const first, count = 12_000, 20_000
+	for range count {
+		port := first + (os.Getpid()*97+int(portsTried.Add(1)))%count
+		l, err := net.Listen("tcp", net.JoinHostPort(ip, strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		l.Close()
+		return port
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatalf("no free port on %s", ip)
+	return 0
 }
 
 // waitFor waits until something listens at addr.
