@@ -151,4 +151,3 @@ func TestMonitoringCommands(t *testing.T) {
 		}
 	}
 }
-

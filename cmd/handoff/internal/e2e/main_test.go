@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 
 // need skips the test where this run is not an end-to-end run or a program is
 // missing.
-func need(t *testing.T, programs ...string) {
+func need(t testing.TB, programs ...string) {
 	t.Helper()
 	if os.Getenv("HANDOFF_E2E") == "" {
 		t.Skip("end-to-end test: set HANDOFF_E2E=1 (done by .ci/run)")
@@ -124,7 +124,7 @@ var portsTried atomic.Int32
 // that cannot choose one by themselves. It lies below those that systems give to
 // outgoing connections, so that no connection of the test itself takes it before
 // the program does, and is given once.
-func freePort(t *testing.T, ip string) int {
+func freePort(t testing.TB, ip string) int {
 	t.Helper()
 	const first, count = 12_000, 20_000
 	for range count {
@@ -154,7 +154,7 @@ func waitFor(t *testing.T, addr string) {
 	t.Fatalf("nothing listens at %s", addr)
 }
 
-func write(t *testing.T, path string, mode os.FileMode, text string) string {
+func write(t testing.TB, path string, mode os.FileMode, text string) string {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), mode); err != nil {
 		t.Fatal(err)

@@ -22,10 +22,11 @@ import (
 // daemon is a program that runs until the test ends; its output goes to a file.
 type daemon struct {
 	log   string
+	pid   int
 	ended chan struct{}
 }
 
-func (d *daemon) output(t *testing.T) string {
+func (d *daemon) output(t testing.TB) string {
 	t.Helper()
 	raw, err := os.ReadFile(d.log)
 	if err != nil {
@@ -35,7 +36,7 @@ func (d *daemon) output(t *testing.T) string {
 }
 
 // background starts a program that runs until the test ends.
-func background(t *testing.T, dir string, name string, args ...string) *daemon {
+func background(t testing.TB, dir string, name string, args ...string) *daemon {
 	t.Helper()
 	f, err := os.CreateTemp(dir, "log-*")
 	if err != nil {
@@ -50,6 +51,7 @@ func background(t *testing.T, dir string, name string, args ...string) *daemon {
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
+	d.pid = cmd.Process.Pid
 	go func() {
 		_ = cmd.Wait()
 		close(d.ended)
@@ -71,7 +73,7 @@ func background(t *testing.T, dir string, name string, args ...string) *daemon {
 
 // ready waits until a GET is answered with 200; false when the program ends
 // before that, as it does where its port was taken.
-func (d *daemon) ready(t *testing.T, url string) bool {
+func (d *daemon) ready(t testing.TB, url string) bool {
 	t.Helper()
 	for range 600 {
 		res, err := http.Get(url)
@@ -93,7 +95,7 @@ func (d *daemon) ready(t *testing.T, url string) bool {
 
 // startWeb starts a program that listens on an address of our choice and waits
 // until it is ready; where the port has been taken meanwhile, it chooses another.
-func startWeb(t *testing.T, dir, readyPath string, command func(address string) []string) (address string, d *daemon) {
+func startWeb(t testing.TB, dir, readyPath string, command func(address string) []string) (address string, d *daemon) {
 	t.Helper()
 	for range 5 {
 		address = net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t, "127.0.0.1")))
@@ -121,7 +123,7 @@ func startPrometheus(t *testing.T, dir, name, config string, flags ...string) st
 	return address
 }
 
-func fetch(t *testing.T, url string) []byte {
+func fetch(t testing.TB, url string) []byte {
 	t.Helper()
 	res, err := http.Get(url)
 	if err != nil {
