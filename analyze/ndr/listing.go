@@ -2,6 +2,7 @@ package ndr
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
@@ -25,7 +26,47 @@ func isTrace(b *Block) int {
 //	OutboundProxyTargetIP: ip. OutboundProxyTargetHostName: T
 func traceText(b *Block) []Case {
 	r := newReport(b)
-	f := b.Doc.flow(b.Start(), b.End())
+	var items []Item
+	if head := r.tableHead(); head != nil {
+		head.rows(r.doc, b.Last, func(from, to int, cells []cell) bool {
+			it := r.traceRow(from, to)
+			it.Recipient = head.address(r.doc, cells, recipientColumns)
+			it.Sender = head.address(r.doc, cells, senderColumns)
+			if it.When.IsZero() {
+				it.When = head.time(r.doc, cells)
+			}
+			switch state := head.word(r.doc, cells, stateColumns); {
+			case !it.Reply.IsZero() || !it.LocalReply.IsZero() || !it.Target.IsZero():
+			case slices.Contains(deliveredStates, state):
+				it.Stage, it.Action = transcript.StageAccepted, ActionRelayed
+			case !slices.Contains(failedStates, state):
+				return true // a step on the way: received, submitted, expanded
+			}
+			r.finishTraceRow(&it)
+			items = append(items, it)
+			return len(items) < maxItems
+		})
+	}
+	if len(items) == 0 {
+		it := r.traceRow(b.Start(), b.End())
+		r.traceNames(&it)
+		r.finishTraceRow(&it)
+		items = []Item{it}
+	}
+	return []Case{{Items: items, Nature: NatureLog}}
+}
+
+func (r *report) finishTraceRow(it *Item) {
+	relayed := it.Action == ActionRelayed
+	r.finishItem(it)
+	if !relayed {
+		it.Action = ActionUnstated
+	}
+}
+
+// traceRow reads the detail of one message in a range of the text.
+func (r *report) traceRow(from, to int) Item {
+	f := r.doc.flow(from, to)
 	it := Item{}
 	var host Mention
 	for _, lead := range []string{"OutboundProxyTargetHostName: ", "OutboundProxyTargetHostName:", "{FQDN="} {
@@ -69,10 +110,7 @@ func traceText(b *Block) []Case {
 	} else if !host.IsZero() {
 		it.Target = asTarget(host)
 	}
-	r.traceNames(&it)
-	r.finishItem(&it)
-	it.Action = ActionUnstated
-	return []Case{{Items: []Item{it}, Nature: NatureLog}}
+	return it
 }
 
 func firstWordUntil(b []byte, stop string) []byte {
