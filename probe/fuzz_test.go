@@ -167,7 +167,7 @@ func FuzzReply(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		data = bytes.ReplaceAll(data, []byte{0xff}, nil)
 		read := func(small bool) (transcript.Reply, *flaw, int) {
-			w := newWire(context.Background(), newPlayed(data, small), time.Now())
+			w := newWire(context.Background(), newPlayed(data, small), time.Now(), maxKept)
 			defer w.close(false)
 			r, f := w.reply()
 			return r, f, w.total - (w.w - w.r)

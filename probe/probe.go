@@ -128,6 +128,10 @@ const (
 	maxReplyBytes = 256 << 10 // bytes of a reply
 	maxSession    = 1 << 20   // bytes of a session, after decryption
 	maxRaw        = 4 << 20   // bytes of a session as they arrive, TLS records included
+	maxHandshake  = 96 << 10  // bytes of a handshake; its certificates are held many times larger
+	maxKept       = 1 << 20   // bytes of replies kept in one run, shared by its sessions
+	minKept       = 32 << 10  // the least share of a session
+	lineCost      = 48        // bytes that a line costs in memory beside its own
 	maxChallenges = 10        // 334 replies in one AUTH
 	maxAddresses  = 16        // addresses tried of one host
 	maxEnvelope   = 100       // senders, and recipients

@@ -268,6 +268,16 @@ func (r *run) checkPlan() error {
 // reaches reports whether the plan goes as far as a stage.
 func (r *run) reaches(stage transcript.Stage) bool { return r.plan.StopAfter.Order() >= stage.Order() }
 
+// share is how many bytes of replies a session may keep. A run keeps the same
+// with one port as with many.
+func (r *run) share() int {
+	sessions := len(r.target.Ports) * (1 + r.opts.Retries)
+	if r.opts.AllAddresses {
+		sessions *= maxAddresses
+	}
+	return max(maxKept/max(sessions, 1), minKept)
+}
+
 // interruption words why the run ended early.
 func (r *run) interruption() string {
 	if r.parent.Err() != nil {
@@ -483,7 +493,7 @@ func (s *session) connected(d dialed) {
 		})
 		s.ended = SkipFailed
 	case d.conn != nil:
-		s.w = newWire(s.ctx, d.conn, s.began)
+		s.w = newWire(s.ctx, d.conn, s.began, s.run.share())
 		s.rec.Client = s.run.clientName(d.conn)
 	case e.Skipped != "":
 		s.ended = e.Skipped

@@ -44,11 +44,11 @@ func (w *wire) handshake(ctx context.Context, host string, patience time.Duratio
 			conf.CipherSuites = append(conf.CipherSuites, suite.ID)
 		}
 	}
-	w.raw.keep = true
+	w.raw.keep, w.raw.limit = true, min(maxRaw, w.raw.total+maxHandshake)
 	w.deadline(time.Now().Add(patience))
 	c := tls.Client(w.raw, conf)
 	err := c.HandshakeContext(ctx)
-	w.raw.keep = false
+	w.raw.keep, w.raw.limit = false, maxRaw
 	if err != nil {
 		facts, f := w.handshakeFlaw(err)
 		w.raw.head = nil
@@ -246,7 +246,7 @@ func (w *wire) handshakeFlaw(err error) (*transcript.TLS, *flaw) {
 		return facts, &flaw{fault: fault, detail: detail}
 	}
 	if errors.Is(err, errLimit) {
-		return set(transcript.FaultLimit, problemInterrupted, "the server sent more than our limit of 4 MB in one session")
+		return set(transcript.FaultLimit, problemInterrupted, "the server sent more than our limit of 96 KB in its handshake")
 	}
 	if name, ok := tlsAlert(err, head); ok {
 		facts.Alert = name

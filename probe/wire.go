@@ -21,6 +21,7 @@ type wire struct {
 	buf     []byte    // maxLine bytes
 	r, w    int       // unread bytes are buf[r:w]
 	total   int       // bytes read through conn
+	room    int       // bytes of replies that may still be kept
 	pending error     // read error that came along with data
 	bareLF  bool      // a line ended without CR
 	began   time.Time // with the monotonic clock: durations come from here
@@ -35,6 +36,7 @@ type wire struct {
 type tap struct {
 	net.Conn
 	total int
+	limit int // of total
 	keep  bool
 	head  []byte
 }
@@ -44,10 +46,10 @@ const maxHead = 4 << 10
 var errLimit = errors.New("limit of our own reached")
 
 func (t *tap) Read(p []byte) (int, error) {
-	if t.total >= maxRaw {
+	if t.total >= t.limit {
 		return 0, errLimit
 	}
-	n, err := t.Conn.Read(p)
+	n, err := t.Conn.Read(p[:min(len(p), t.limit-t.total)])
 	t.total += n
 	if t.keep && n > 0 && len(t.head) < maxHead {
 		t.head = append(t.head, p[:min(n, maxHead-len(t.head))]...)
@@ -55,8 +57,8 @@ func (t *tap) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func newWire(ctx context.Context, conn net.Conn, began time.Time) *wire {
-	w := &wire{raw: &tap{Conn: conn}, buf: make([]byte, 2048), began: began}
+func newWire(ctx context.Context, conn net.Conn, began time.Time, room int) *wire {
+	w := &wire{raw: &tap{Conn: conn, limit: maxRaw}, buf: make([]byte, 2048), began: began, room: room}
 	w.conn = w.raw
 	w.stop = context.AfterFunc(ctx, func() {
 		w.mu.Lock()
@@ -170,6 +172,9 @@ func (w *wire) reply() (transcript.Reply, *flaw) {
 		case len(r.Lines) > 0 && code != r.Code:
 			return transcript.Reply{}, &flaw{fault: transcript.FaultProtocol, detail: "the reply code changes inside one reply: " + quote([]byte(r.Lines[0])) + ", then " + quote(b)}
 		}
+		if w.room -= len(b) + lineCost; w.room < 0 {
+			return transcript.Reply{}, &flaw{fault: transcript.FaultLimit, detail: "the replies of the session are longer than our limit; this one began with " + quote(b)}
+		}
 		r.Code = code
 		r.Lines = append(r.Lines, string(b))
 		r.At = append(r.At, at)
@@ -193,7 +198,7 @@ func (w *wire) flawOf(err error, r transcript.Reply) *flaw {
 		switch {
 		case w.total >= maxSession:
 			return &flaw{fault: transcript.FaultLimit, detail: "the server sent more than our limit of 1 MB in one session"}
-		case w.raw.total >= maxRaw:
+		case w.raw.total >= w.raw.limit:
 			return &flaw{fault: transcript.FaultLimit, detail: "the server sent more than our limit of 4 MB of TLS records in one session"}
 		}
 		return &flaw{fault: transcript.FaultLimit, detail: "a line is longer than our limit of 16 KB; it began with " + quote(rest)}

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -68,6 +69,17 @@ var certificates = []struct {
 	{"rsa-1024", func(*x509.Certificate, time.Time) {}},
 	{"rsa-big", func(*x509.Certificate, time.Time) {}},
 	{"long-chain", func(*x509.Certificate, time.Time) {}},
+	{"large", func(c *x509.Certificate, _ time.Time) { c.DNSNames = append(c.DNSNames, shortNames(11_000)...) }},
+	{"too-large", func(c *x509.Certificate, _ time.Time) { c.DNSNames = append(c.DNSNames, shortNames(30_000)...) }},
+}
+
+// shortNames are short names that fill a certificate.
+func shortNames(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = "n" + strconv.FormatInt(int64(i), 36)
+	}
+	return names
 }
 
 func newKey() crypto.Signer {
