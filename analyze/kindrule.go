@@ -134,7 +134,7 @@ var tlsParty = [...]struct {
 	{"certificate-name-mismatch", SenderSystem},
 	{"certificate-unknown-issuer", Network},
 	{"protocol-version", SenderSystem},
-	{"not-tls", Network},
+	{problemNotTLS, Network},
 	{"alert", RelayPlatform},
 	{"interrupted", Network},
 }
@@ -172,6 +172,9 @@ var tlsWords = [...]struct{ words, problem string }{
 // problemImplicit stands for TLS from the first byte on a port that wants
 // STARTTLS: the plain greeting is what TLS choked on.
 const problemImplicit = "implicit"
+
+// problemNotTLS says that what came in place of the handshake was no TLS.
+const problemNotTLS = "not-tls"
 
 // tlsFault names the handshake fault that the words of a text speak of, or "".
 func tlsFault(words string) string {

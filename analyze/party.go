@@ -32,7 +32,7 @@ func (j *judge) party(c *ndr.Case, it *ndr.Item, g *judgement, kind transcript.K
 			if p == "" {
 				p = tlsFault(g.obs.Words)
 			}
-			if p == problemImplicit {
+			if p == problemImplicit || p == problemNotTLS && g.obs.Implicit == transcript.Yes {
 				return SenderSystem
 			}
 			return partyOfTLS(p)

@@ -25,6 +25,9 @@ func (j *probeJudge) partyOf(g *sessionJudgement, e *transcript.Exchange) Party 
 		return Network
 	case transcript.StageTLS:
 		if g.s.TLS != nil && g.s.TLS.Problem != "" {
+			if g.s.Implicit && g.s.TLS.Problem == problemNotTLS {
+				return SenderSystem // it chose TLS from the first byte where STARTTLS is served
+			}
 			return partyOfTLS(g.s.TLS.Problem)
 		}
 	case transcript.StageConnect:

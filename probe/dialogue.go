@@ -216,6 +216,11 @@ func (s *session) group(cs []command, patience time.Duration) []answered {
 		if f != nil && lost == nil {
 			lost = &flaw{fault: f.fault, detail: "no reply, as for the command before"}
 		}
+		if f != nil && writeErr != nil && len(c.data) > 0 {
+			// The write failed as a whole: the final dot is not on its way, and the
+			// message was not delivered.
+			e.Command, f = "", &flaw{fault: f.fault, detail: "the connection broke inside the message: the final dot was not sent"}
+		}
 		out[i].reply = reply
 		out[i].outcome = s.settle(&e, c, reply, f)
 		s.record(e)

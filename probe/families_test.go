@@ -261,7 +261,7 @@ func families() []row {
 		{name: "data accepted", script: toEnv + "> MAIL\n< 250 ok\n> RCPT\n< 250 ok\n> DATA\n< 354 go\ndata\n< 250 2.0.0 queued\n> QUIT\n< 221 bye\n", verdict: "ready/accepted", change: withData},
 		{name: "data refused after the dot", script: toEnv + "> MAIL\n< 250 ok\n> RCPT\n< 250 ok\n> DATA\n< 354 go\ndata\n< 552 5.3.4 too big\n> QUIT\n< 221 bye\n", stage: data, verdict: "refused/data", change: withData},
 		{name: "data 354 stray before", script: toEnv + "> MAIL\n< 250 ok\n> RCPT\n< 354 go\nstall\n", stage: env, fault: proto, verdict: "deferred/envelope", change: withData},
-		{name: "the server leaves in the data", script: toEnv + "> MAIL\n< 250 ok\n> RCPT\n< 250 ok\n> DATA\n< 354 go\nreset\n", stage: data, fault: reset, verdict: "insufficient-evidence/data", change: withData},
+		{name: "the server leaves in the data", script: toEnv + "> MAIL\n< 250 ok\n> RCPT\n< 250 ok\n> DATA\n< 354 go\n> \nreset\n", stage: data, fault: reset, verdict: "insufficient-evidence/data", change: withData},
 		{name: "RSET answered with 500", script: toEnv + "> MAIL\n< 250 ok\n> RCPT\n< 250 ok\n> RSET\n< 500 what\n> MAIL\n< 250 ok\n> RCPT\n< 250 ok\n> QUIT\n< 221 bye\n", verdict: ok, change: func(_ *target, p *thePlan, o *options) {
 			o.NoPipelining = true
 			p.From = append(p.From, "carol@customer.example")

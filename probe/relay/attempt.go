@@ -26,6 +26,7 @@ import (
 type Attempt struct {
 	Client   policy.Client
 	Deliver  bool          // go on to DATA and send a message
+	Body     int           // bytes of the message's body; 0: one line
 	Patience time.Duration // for each reply and for the handshake; 0: 30 s
 }
 
@@ -380,6 +381,9 @@ func (c *caller) recipients() []string {
 	return out
 }
 
+// bodyLine fills a message up.
+const bodyLine = "It is as long as it was asked to be, line by line, and says nothing else.\r\n"
+
 func (c *caller) mail() {
 	command := "MAIL FROM:<" + c.Client.Sender + ">"
 	if c.Client.Size > 0 {
@@ -404,7 +408,7 @@ func (c *caller) mail() {
 	if c.say(transcript.StageData, "DATA", "").Reply.Code != 354 {
 		return
 	}
-	message := "From: <" + c.Client.Sender + ">\r\nTo: <" + c.Client.Recipient + ">\r\nSubject: a test message\r\n\r\nA message of the reference relay's own client.\r\n"
+	message := "From: <" + c.Client.Sender + ">\r\nTo: <" + c.Client.Recipient + ">\r\nSubject: a test message\r\n\r\nA message of the reference relay's own client.\r\n" + strings.Repeat(bodyLine, c.Body/len(bodyLine))
 	if _, err := io.WriteString(c.conn, message); err == nil {
 		c.say(transcript.StageData, ".", "")
 		return

@@ -336,7 +336,7 @@ var scenarios = []Scenario{
 		Truth: said("refused", "data", "sender-system", "message-too-big", "D1", 552, "5.3.4", "100 MB on the wire; base64 adds a third"),
 	},
 	{
-		ID: "S46", Name: "too-many-rcpts", Title: "more recipients than one message may have",
+		ID: "S46", Name: "too-many-rcpts", Title: "more recipients than one message may have", Deliver: true,
 		Setup: do("limit set recipients 3", "client recipients 5"),
 		Truth: said("mixed", "envelope", "sender-system", "too-many-recipients", "D2", 452, "4.5.3", "split the message"),
 	},
