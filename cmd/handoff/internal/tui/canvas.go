@@ -28,7 +28,7 @@ const (
 
 // styles use the sixteen ANSI colours on the terminal's own background, which
 // is never asked for.
-var styles = map[style]lipgloss.Style{
+var styles = [...]lipgloss.Style{
 	plain:     lipgloss.NewStyle(),
 	title:     lipgloss.NewStyle().Bold(true),
 	good:      lipgloss.NewStyle().Foreground(lipgloss.Cyan),
@@ -41,6 +41,15 @@ var styles = map[style]lipgloss.Style{
 	evidence2: lipgloss.NewStyle().Underline(true),
 	selected:  lipgloss.NewStyle().Reverse(true),
 }
+
+// marks are what stands before and behind a text of each style. Our texts are
+// one line without tabs, so that is all a style does to them.
+var marks = func() (out [len(styles)][2]string) {
+	for i, s := range styles {
+		out[i][0], out[i][1], _ = strings.Cut(s.Render("x"), "x")
+	}
+	return out
+}()
 
 // statusStyle is the style of a step's or verdict's word.
 func statusStyle(word string) style {
@@ -87,7 +96,7 @@ func (l line) quote(in style, text string) line {
 func (l line) width() int {
 	n := 0
 	for _, p := range l {
-		n += lipgloss.Width(p.text)
+		n += cells(p.text)
 	}
 	return n
 }
@@ -106,19 +115,17 @@ func (l line) render(w int) string {
 	left := w
 	for i, p := range l {
 		text := p.text
-		n := lipgloss.Width(text)
+		n := cells(text)
 		if n > left {
 			text = cut(text, left)
-			n = lipgloss.Width(text)
-		} else if n == left && i+1 < len(l) && rest(l[i+1:]) > 0 {
+			n = cells(text)
+		} else if n == left && i+1 < len(l) && l[i+1:].width() > 0 {
 			text = cut(text+" ", left)
 		}
 		if text != "" {
-			if p.in == plain {
-				b.WriteString(text)
-			} else {
-				b.WriteString(styles[p.in].Render(text))
-			}
+			b.WriteString(marks[p.in][0])
+			b.WriteString(text)
+			b.WriteString(marks[p.in][1])
 		}
 		left -= n
 		if left <= 0 {
@@ -128,27 +135,36 @@ func (l line) render(w int) string {
 	return b.String()
 }
 
-func rest(l line) int { return l.width() }
+// cells counts the columns that text takes. Most of what is drawn is ASCII.
+func cells(text string) int {
+	for i := range len(text) {
+		if c := text[i]; c < 0x20 || c > 0x7e {
+			return lipgloss.Width(text)
+		}
+	}
+	return len(text)
+}
 
 // cut shortens text to n cells; the last one is a "~" where something is lost.
 func cut(text string, n int) string {
-	if n <= 0 {
+	switch {
+	case n <= 0:
 		return ""
-	}
-	if lipgloss.Width(text) <= n {
+	case cells(text) <= n:
 		return text
 	}
-	var b strings.Builder
+	return text[:fit(text, n-1)] + "~"
+}
+
+// fit is how many bytes of text fit into n cells.
+func fit(text string, n int) int {
 	used := 0
-	for _, r := range text {
-		w := lipgloss.Width(string(r))
-		if used+w > n-1 {
-			break
+	for i, r := range text {
+		if used += cells(string(r)); used > n {
+			return i
 		}
-		b.WriteRune(r)
-		used += w
 	}
-	return b.String() + "~"
+	return len(text)
 }
 
 // rule is a line of dashes.
@@ -162,17 +178,17 @@ func wrap(text string, w, indent int) []string {
 	used := 0
 	limit := max(w, 8)
 	for _, word := range strings.Fields(text) {
-		n := lipgloss.Width(word)
+		n := cells(word)
 		for n > limit { // a word wider than the screen is cut hard
 			if used > 0 {
 				out = append(out, cur.String())
 				cur.Reset()
 				used = 0
 			}
-			head := firstCells(word, limit)
-			out = append(out, head)
-			word = word[len(head):]
-			n = lipgloss.Width(word)
+			head := fit(word, limit) // at least one rune: no rune is wider than 2 cells
+			out = append(out, word[:head])
+			word = word[head:]
+			n = cells(word)
 			limit = max(w-indent, 8)
 		}
 		if used > 0 && used+1+n > limit {
@@ -195,19 +211,6 @@ func wrap(text string, w, indent int) []string {
 		out[i] = strings.Repeat(" ", indent) + out[i]
 	}
 	return out
-}
-
-// firstCells is the longest prefix of text that fits into n cells, at least
-// one rune.
-func firstCells(text string, n int) string {
-	used := 0
-	for i, r := range text {
-		used += lipgloss.Width(string(r))
-		if used > n && i > 0 {
-			return text[:i]
-		}
-	}
-	return text
 }
 
 // labelled lays prose out beside a label: "  why  text…", continuation lines

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
-	"charm.land/lipgloss/v2"
 
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
@@ -104,7 +103,7 @@ func (f *field) draw(focus bool, labelWidth, w int) (l line, cursor int) {
 	}
 	room := max(w-l.width()-2, 4)
 	if f.note != "" {
-		room = max(room-lipgloss.Width(f.note)-2, 12)
+		room = max(room-cells(f.note)-2, 12)
 	}
 	room = min(room, 44)
 	shown := f.value
@@ -120,18 +119,11 @@ func (f *field) draw(focus bool, labelWidth, w int) (l line, cursor int) {
 	}
 	from := max(at-room+1, 0)
 	text := transcript.Escape(string(shown[from:]))
-	text = firstUpTo(text, room)
+	text = text[:fit(text, room)]
 	start := l.width() + 1
-	l = l.put(plain, "["+text+strings.Repeat(" ", max(room-lipgloss.Width(text), 0))+"]")
+	l = l.put(plain, "["+text+strings.Repeat(" ", max(room-cells(text), 0))+"]")
 	if f.note != "" {
 		l = l.put(dim, "  "+f.note)
 	}
-	return l, start + lipgloss.Width(transcript.Escape(string(shown[from:at])))
-}
-
-func firstUpTo(text string, n int) string {
-	if lipgloss.Width(text) <= n {
-		return text
-	}
-	return firstCells(text, n)
+	return l, start + cells(transcript.Escape(string(shown[from:at])))
 }

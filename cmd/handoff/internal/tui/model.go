@@ -7,7 +7,6 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
-	"charm.land/lipgloss/v2"
 )
 
 // screen is one of the places one can be in.
@@ -254,8 +253,8 @@ func (m *model) header() line {
 		}
 	}
 	right := m.current().state()
-	if room := m.w - l.width(); lipgloss.Width(right) < room {
-		l = l.put(plain, strings.Repeat(" ", room-lipgloss.Width(right))).put(plain, right)
+	if room := m.w - l.width(); cells(right) < room {
+		l = l.put(plain, strings.Repeat(" ", room-cells(right))).put(plain, right)
 	}
 	return l
 }
