@@ -3,13 +3,10 @@ package cli
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -54,11 +51,14 @@ func openScreens(ctx context.Context, p *program) error {
 type backend struct {
 	p         *program
 	mu        sync.Mutex
-	relay     *relay.Relay  // the reference relay of this run; nil: not made yet
-	client    policy.Client // the sending system that the presets need
-	listening bool          // it has ports on loopback; else it is in memory
-	since     time.Time
-	presets   []string // that are on
+	relay     *relay.Relay    // the reference relay of this run; nil: not made yet
+	account   *policy.Account // that it serves
+	client    policy.Client   // the sending system that the presets need
+	clock     *relay.Manual   // of the relay
+	listening bool            // it has ports on loopback; else it is in memory
+	since     time.Time       // when it began to listen
+	presets   []string        // that are on
+	scenarios []tui.Scenario  // all of them
 	runs      []tui.Run
 	loaded    bool
 }
@@ -67,51 +67,6 @@ func (b *backend) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.drop()
-}
-
-func (b *backend) drop() {
-	if b.relay != nil {
-		b.relay.Close()
-		b.relay = nil
-	}
-}
-
-// open makes the relay with its presets unless there is one: in memory for
-// probes from here, or with ports on loopback for other programs, on the usual
-// ones if they are free.
-func (b *backend) open(listen bool) error {
-	if b.relay != nil && (b.listening || !listen) {
-		return nil
-	}
-	b.drop()
-	var presets []relay.Scenario
-	for _, name := range b.presets {
-		s, ok := findScenario(name)
-		if !ok {
-			return noScenario(name)
-		}
-		presets = append(presets, s)
-	}
-	now := b.p.now()
-	w, err := relay.World(now, presets...)
-	if err != nil {
-		return err
-	}
-	ways := [][]relay.Option{{relay.InMemory()}}
-	if listen {
-		ways = [][]relay.Option{
-			{relay.Listen(relay.PortServer, "127.0.0.1:2525"), relay.Listen(relay.PortAuth, "127.0.0.1:2587")},
-			{relay.Listen(relay.PortServer, "127.0.0.1:0"), relay.Listen(relay.PortAuth, "127.0.0.1:0")},
-		}
-	}
-	for _, opts := range ways {
-		r := relay.New(w.Account, append(opts, relay.WithClock(relay.NewOffset()))...)
-		if err = r.Start(); err == nil {
-			b.relay, b.client, b.listening, b.since = r, w.Client, listen, now
-			return nil
-		}
-	}
-	return err
 }
 
 // Probe implements tui.Backend.
@@ -156,7 +111,11 @@ func (b *backend) Probe(ctx context.Context, f tui.Form, observe func(probe.Even
 		return tui.Run{}, err
 	}
 	f.Password = ""
-	return tui.Run{Report: rep, Sessions: res.Sessions, Took: res.Took, When: began, Form: f}, nil
+	run := tui.Run{Report: rep, Sessions: res.Sessions, Took: res.Took, When: began, Form: f}
+	if f.Bundled && rep.Verdict.Status == analyze.Problem {
+		run.LiveAt = b.liveAt()
+	}
+	return run, nil
 }
 
 // Analyze implements tui.Backend.
@@ -296,169 +255,4 @@ func (p *program) stateFolder(name string) (string, error) {
 		return "", errors.New("cannot make " + dir)
 	}
 	return dir, nil
-}
-
-// RelayStart implements tui.Backend.
-func (b *backend) RelayStart() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.open(true) != nil {
-		return errors.New("it cannot listen on loopback")
-	}
-	return nil
-}
-
-// RelayStop implements tui.Backend.
-func (b *backend) RelayStop() error {
-	b.close()
-	return nil
-}
-
-// RelayState implements tui.Backend.
-func (b *backend) RelayState() tui.Relay {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	s := tui.Relay{Faults: b.presets}
-	if b.relay == nil {
-		return s
-	}
-	r := b.relay
-	if b.listening {
-		s.Running, s.Since, s.From = true, b.since, b.client.Sender
-		s.Addresses = map[int]string{relay.PortServer: r.Addr(relay.PortServer), relay.PortAuth: r.Addr(relay.PortAuth)}
-		s.Username, s.Password = b.client.Username, b.client.Password
-	}
-	s.Clock = r.Clock().Now()
-	for _, rec := range r.Log() {
-		s.Log = append(s.Log, logEntry(rec))
-	}
-	r.Update(func(a *policy.Account, _ time.Time) { s.Settings = policy.Format(a) })
-	return s
-}
-
-// RelayScenarios implements tui.Backend.
-func (b *backend) RelayScenarios() []tui.Scenario {
-	var out []tui.Scenario
-	for _, s := range relay.Scenarios() {
-		out = append(out, tui.Scenario{Name: s.Name, Title: s.Title})
-	}
-	return out
-}
-
-// logEntry is a record of the relay's log as the Relay screen shows it.
-func logEntry(rec relay.Record) tui.RelayEntry {
-	e := tui.RelayEntry{ID: rec.ID, Port: rec.Session.Port, Client: rec.Session.Address, Session: rec.Session}
-	for _, d := range rec.Decisions {
-		cite := d.Note
-		if row, ok := policy.Rule(d.Rule); ok {
-			cite = strings.TrimSpace(d.Basis + ": " + row.Says)
-		}
-		e.Rules, e.Cites = append(e.Rules, string(d.Rule)), append(e.Cites, cite)
-	}
-	return e
-}
-
-// RelaySet implements tui.Backend.
-func (b *backend) RelaySet(names []string) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.presets = slices.Clone(names)
-	listen := b.relay != nil && b.listening
-	b.drop()
-	return b.open(listen)
-}
-
-// RelayCommand implements tui.Backend.
-func (b *backend) RelayCommand(statement string) (string, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.open(false); err != nil {
-		return "", err
-	}
-	res, err := b.relay.Apply(statement)
-	if err != nil {
-		return "", err
-	}
-	lines := res.Lines
-	if res.Shown != nil {
-		lines = append(lines, "user "+res.Shown.Username+"  password "+res.Shown.Password+"  (shown this once)")
-	}
-	if res.Advance > 0 {
-		lines = append(lines, "the relay's clock is "+b.relay.Clock().Now().Format("15:04:05")+" now")
-	}
-	return strings.Join(lines, "\n"), nil
-}
-
-// maxHistory is how many runs are kept.
-const maxHistory = 50
-
-// keptRun is a run in the history file: without text, without secrets.
-type keptRun struct {
-	When   time.Time       `json:"when"`
-	Took   time.Duration   `json:"took"`
-	Report *analyze.Report `json:"report"`
-}
-
-// History implements tui.Backend.
-func (b *backend) History() []tui.Run {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.load()
-	return slices.Clone(b.runs)
-}
-
-func (b *backend) load() {
-	if b.loaded {
-		return
-	}
-	b.loaded = true
-	dir, err := b.p.stateFolder("history")
-	if err != nil {
-		return
-	}
-	f, err := os.Open(filepath.Join(dir, "runs.json"))
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	var all []keptRun
-	if json.NewDecoder(io.LimitReader(f, 64<<20)).Decode(&all) != nil {
-		return
-	}
-	for _, r := range all[:min(len(all), maxHistory)] {
-		if r.Report != nil {
-			b.runs = append(b.runs, tui.Run{When: r.When, Took: r.Took, Report: r.Report})
-		}
-	}
-}
-
-// Remember implements tui.Backend. A history that cannot be written is no
-// reason to stop: the run is still on the screen.
-func (b *backend) Remember(r tui.Run) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.load()
-	b.runs = append([]tui.Run{r}, b.runs...)
-	b.runs = b.runs[:min(len(b.runs), maxHistory)]
-	all := make([]keptRun, 0, len(b.runs))
-	for _, run := range b.runs {
-		all = append(all, keptRun{run.When, run.Took, run.Report})
-	}
-	raw, err := json.Marshal(all)
-	if err != nil {
-		return
-	}
-	dir, err := b.p.stateFolder("history")
-	if err != nil {
-		return
-	}
-	tmp, err := os.CreateTemp(dir, "runs-*.tmp") // 0600
-	if err != nil {
-		return
-	}
-	defer os.Remove(tmp.Name())
-	_, werr := tmp.Write(raw)
-	if cerr := tmp.Close(); werr == nil && cerr == nil {
-		_ = os.Rename(tmp.Name(), filepath.Join(dir, "runs.json"))
-	}
 }

@@ -71,6 +71,7 @@ func (s *analyzeScreen) bindings() []binding {
 	case s.path != nil:
 		return []binding{
 			{keys: []string{"enter"}, short: "open", long: "open the file or folder", run: s.openPath},
+			fieldKeys,
 			{keys: []string{"esc"}, short: "back", long: "back to the paste", run: func() tea.Cmd { s.path = nil; return nil }},
 		}
 	case s.working != "":
@@ -90,6 +91,7 @@ func (s *analyzeScreen) bindings() []binding {
 		{keys: []string{"ctrl+r"}, short: "analyze", long: "analyze what is pasted; Enter never does", run: s.analyze},
 		{keys: []string{"ctrl+o"}, short: "file", long: "open a file, mbox, Maildir or folder instead", run: s.askPath},
 		{keys: []string{"ctrl+l"}, short: "clear", long: "clear the paste", run: s.clear},
+		editKeys("write: a line end, a tab, the last character away", "enter", "ctrl+j", "tab", "backspace"),
 		{keys: []string{"up"}, long: "scroll up", run: s.scroll(-1)},
 		{keys: []string{"down"}, long: "scroll down", run: s.scroll(1)},
 		{keys: []string{"pgup"}, long: "page up", run: s.scroll(-10)},

@@ -25,8 +25,8 @@ type fake struct {
 	probed   []Form
 	analyzed []string
 	relay    Relay
-	set      []string
-	said     []string
+	said     []string // changes and statements
+	saved    []string // labels and passwords
 	runs     []Run
 	report   *analyze.Report
 	copies   []string
@@ -81,23 +81,51 @@ func (f *fake) SaveCopy(text string) (string, error) {
 	return "/state/copy.md", nil
 }
 
-func (f *fake) RelayStart() error {
-	f.relay = Relay{
-		Running: true, Since: testNow, Addresses: map[int]string{25: "127.0.0.1:2525", 587: "127.0.0.1:2587"},
-		Username: "smtp-user@customer.example", Password: "shown-once", Settings: []string{"domain add customer.example --inbound --outbound"},
-		Log: []RelayEntry{{
-			ID: "s1", Port: 25, Client: "127.0.0.1",
-			Session: transcript.Session{Exchanges: []transcript.Exchange{{
-				Stage: transcript.StageEnvelope, Command: "RCPT TO:<desk@partner.example>",
-				Reply: transcript.Reply{Code: 554, Enhanced: "5.7.1", Lines: []string{"554 5.7.1 <desk@partner.example>: Relay access denied"}},
+// healthy is the relay as the fake shows it before anything is changed.
+func healthy() Relay {
+	return Relay{
+		Now: testNow, Username: "smtp-user@customer.example", Password: "shown-once", From: "alerts@customer.example",
+		Account: RelayAccount{
+			Propagation: time.Hour,
+			Credentials: []RelayCredential{
+				{ID: "c1", Label: "mail server", Username: "alerts@customer.example", State: "active"},
+				{ID: "c2", Label: "printer, second floor", Username: "smtp-abcd2345@customer.example", State: "pending", Until: testNow.Add(59*time.Minute + 12*time.Second)},
+			},
+			Users: []RelayUser{
+				{Address: "alerts@customer.example", Kind: "end_user"},
+				{Address: "scans@customer.example", Kind: "functional", Aliases: []string{"copier@customer.example"}, LiveAt: testNow.Add(61 * time.Minute)},
+				{Address: "old@customer.example", Kind: "silent_user", Invalid: true},
+			},
+			Domains: []RelayDomain{{Name: "customer.example", Switches: []RelaySwitch{
+				{"inbound", true, "inbound relay"}, {"outbound", true, "outbound relay"}, {"force-auth", false, "Force SMTP AUTH: every mail has to log in on 587 (A10)"},
 			}}},
-			Rules: []string{"P1"}, Cites: []string{"A13: over port 25 such a client sees Relay Access Denied"},
-		}},
+			Servers:  []RelayServer{{What: "198.51.100.0/24"}},
+			Warnings: []string{"no user is named smtp-abcd2345@customer.example (A19)"},
+		},
+		Log: []RelayEntry{
+			{
+				ID: "1", Port: 25, Client: "127.0.0.1",
+				Session: transcript.Session{Exchanges: []transcript.Exchange{{
+					Stage: transcript.StageEnvelope, Command: "RCPT TO:<desk@partner.example>",
+					Reply: transcript.Reply{Code: 554, Enhanced: "5.7.1", Lines: []string{"554 5.7.1 <desk@partner.example>: Relay access denied"}},
+				}}},
+				Rules: []string{"P1"}, Cites: []string{"A13: Over port 25 such a client sees \"Relay Access Denied\"."},
+			},
+			{ID: "2", Port: 587, Client: "127.0.0.1", Login: "alerts@customer.example", Open: true, Decided: -1},
+		},
 	}
+}
+
+func (f *fake) RelayStart() error {
+	f.relay.Running, f.relay.Since = true, testNow
+	f.relay.Addresses = map[int]string{25: "127.0.0.1:2525", 587: "127.0.0.1:2587"}
 	return nil
 }
 
-func (f *fake) RelayStop() error { f.relay = Relay{}; return nil }
+func (f *fake) RelayStop() error {
+	f.relay.Running = false
+	return nil
+}
 
 func (f *fake) RelayState() Relay { return f.relay }
 
@@ -105,14 +133,41 @@ func (f *fake) RelayScenarios() []Scenario {
 	return []Scenario{{"wrong-password", "535 for every login"}, {"starttls-stripped", "no STARTTLS in the EHLO of 587"}}
 }
 
-func (f *fake) RelaySet(names []string) error { f.set = names; return nil }
+func (f *fake) RelaySet(names []string) error {
+	f.relay.Presets = names
+	return nil
+}
 
-func (f *fake) RelayCommand(st string) (string, error) {
+func (f *fake) RelayDo(words ...string) error {
+	f.said = append(f.said, strings.Join(words, " "))
+	if strings.Contains(strings.Join(words, " "), "nonsense") {
+		return errors.New("nonsense is no address")
+	}
+	if words[0] == "clock" {
+		f.relay.Now, f.relay.Ahead = f.relay.Now.Add(time.Hour), f.relay.Ahead+time.Hour
+	}
+	return nil
+}
+
+func (f *fake) RelayAsk(st string) (string, error) {
 	if strings.HasPrefix(st, "nonsense") {
 		return "", errors.New("unknown word nonsense")
 	}
 	f.said = append(f.said, st)
-	return "made", nil
+	return "10m  500\n24h  2500\n", nil
+}
+
+func (f *fake) RelayGenerate(label string) (Login, error) {
+	if label == "" {
+		return Login{}, errors.New("a credential needs a label")
+	}
+	return Login{"smtp-wxyz6789@customer.example", plantedPassword}, nil
+}
+
+func (f *fake) RelaySave(label string, l Login) error {
+	f.saved = append(f.saved, label, l.Password)
+	f.relay.Account.Credentials = append(f.relay.Account.Credentials, RelayCredential{ID: "c3", Label: label, Username: l.Username, State: "pending", Until: f.relay.Now.Add(time.Hour)})
+	return nil
 }
 
 func (f *fake) History() []Run { return f.runs }
@@ -145,7 +200,7 @@ const pasteText = "This is the mail system at host mail.customer.example.\r<desk
 // at makes a model of a size with a fake backend.
 func at(t *testing.T, w, h int) (*model, *fake) {
 	t.Helper()
-	f := &fake{report: sample()}
+	f := &fake{report: sample(), relay: healthy()}
 	m := newModel(t.Context(), Options{Backend: f, Version: "v0", Now: func() time.Time { return testNow }, Environment: []string{"TERM=xterm"}})
 	m.after = func(time.Duration, tea.Msg) tea.Cmd { return nil }
 	m.Update(tea.WindowSizeMsg{Width: w, Height: h})

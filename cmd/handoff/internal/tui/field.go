@@ -48,6 +48,15 @@ func (f *field) insert(s string) (cutOff bool) {
 	return cutOff
 }
 
+// fieldKeys names, for the help, the keys that edit takes.
+var fieldKeys = editKeys("move and delete in the field", "left", "right", "home", "ctrl+a", "end", "backspace", "delete", "ctrl+u")
+
+// choose goes to another choice.
+func (f *field) choose(by int) tea.Cmd {
+	f.choice = (f.choice + by + len(f.options)) % len(f.options)
+	return nil
+}
+
 // edit takes a key of a text field and reports whether it was one.
 func (f *field) edit(k tea.KeyPressMsg) bool {
 	switch k.String() {

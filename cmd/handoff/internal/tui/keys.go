@@ -8,11 +8,14 @@ import (
 // and of the help, and what it does. The footer, the help and the dispatch all
 // read the same list, so a key that is shown is bound and the other way round.
 type binding struct {
-	keys  []string // as tea.KeyPressMsg.String() names them; the first is shown
-	short string   // footer words; empty: help only
-	long  string   // help words
-	run   func() tea.Cmd
+	keys  []string       // as tea.KeyPressMsg.String() names them; the first is shown
+	short string         // footer words; empty: help only
+	long  string         // help words
+	run   func() tea.Cmd // nil: the field that has the focus takes the keys
 }
+
+// editKeys is what the help says of keys that a text field takes.
+func editKeys(long string, keys ...string) binding { return binding{keys: keys, long: long} }
 
 // letter reports whether a key is a plain character, which belongs to a text
 // field while one has the focus: a paste that was cut short arrives as keys.
@@ -28,6 +31,9 @@ func find(bs []binding, key string, text bool) *binding {
 		return nil
 	}
 	for i := range bs {
+		if bs[i].run == nil {
+			continue
+		}
 		for _, k := range bs[i].keys {
 			if k == key {
 				return &bs[i]

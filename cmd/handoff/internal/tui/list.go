@@ -27,7 +27,7 @@ func (v *listView) bindings() []binding {
 		return []binding{{keys: []string{"enter", "esc"}, short: "done", long: "leave the filter", run: func() tea.Cmd {
 			v.searching = false
 			return nil
-		}}}
+		}}, editKeys("take letters of the filter away", "backspace", "ctrl+u")}
 	}
 	move := func(by int) func() tea.Cmd {
 		return func() tea.Cmd {

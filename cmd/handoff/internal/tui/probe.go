@@ -52,7 +52,6 @@ type liveRun struct {
 	began  time.Time
 	now    time.Time
 	ports  map[int][]liveStep
-	ended  bool // cancel was asked for
 }
 
 type liveStep struct {
@@ -95,9 +94,6 @@ func newProbeScreen(m *model) *probeScreen {
 		fieldStop:     {label: "Stop after", options: words(stopChoices), choice: 2},
 	}}
 	s.fill(m.o.Form)
-	if m.o.Form.Host == "" {
-		s.fields[fieldRelay].choice = 0
-	}
 	return s
 }
 
@@ -202,10 +198,13 @@ func (s *probeScreen) bindings() []binding {
 	if s.undo != nil {
 		bs = append(bs, binding{keys: []string{"ctrl+z"}, short: "undo clear", long: "bring the cleared form back", run: s.unclear})
 	}
-	if !s.text() {
+	if s.text() {
+		bs = append(bs, fieldKeys)
+	} else {
+		f := s.fields[s.focus]
 		bs = append(bs,
-			binding{keys: []string{"right", "l", "space"}, long: "next choice", run: func() tea.Cmd { return s.choose(1) }},
-			binding{keys: []string{"left", "h"}, long: "choice before", run: func() tea.Cmd { return s.choose(-1) }},
+			binding{keys: []string{"right", "l", "space"}, long: "next choice", run: func() tea.Cmd { return f.choose(1) }},
+			binding{keys: []string{"left", "h"}, long: "choice before", run: func() tea.Cmd { return f.choose(-1) }},
 			binding{keys: []string{"j"}, long: "next field", run: func() tea.Cmd { return s.move(1) }},
 			binding{keys: []string{"k"}, long: "field before", run: func() tea.Cmd { return s.move(-1) }})
 	}
@@ -254,12 +253,6 @@ func (s *probeScreen) move(by int) tea.Cmd {
 		}
 	}
 	s.focus = vis[(at+by+len(vis))%len(vis)]
-	return nil
-}
-
-func (s *probeScreen) choose(by int) tea.Cmd {
-	f := s.fields[s.focus]
-	f.choice = (f.choice + by + len(f.options)) % len(f.options)
 	return nil
 }
 
@@ -342,7 +335,6 @@ func (s *probeScreen) tick() tea.Cmd {
 }
 
 func (s *probeScreen) cancel() tea.Cmd {
-	s.run.ended = true
 	s.run.cancel()
 	return toast("cancelling; what is known is kept")
 }

@@ -19,7 +19,7 @@ const patience = 60 * time.Second
 // whole runs the program in memory on a terminal of w by h cells.
 func whole(t *testing.T, w, h int) (*teatest.TestModel, *fake) {
 	t.Helper()
-	f := &fake{report: sample()}
+	f := &fake{report: sample(), relay: healthy()}
 	m := newModel(t.Context(), Options{Backend: f, Version: "v0", Now: func() time.Time { return testNow }, Environment: []string{"TERM=xterm"}})
 	tm := teatest.NewTestModel(t, m, teatest.WithInitialTermSize(w, h),
 		teatest.WithProgramOptions(tea.WithEnvironment([]string{"TERM=xterm"})))

@@ -74,6 +74,7 @@ func (v *textView) bindings(leave func() tea.Cmd) []binding {
 				v.searching = false
 				return v.find(1)
 			}},
+			editKeys("take a letter away", "backspace"),
 			{keys: []string{"esc"}, short: "leave search", long: "leave the search", run: func() tea.Cmd {
 				v.searching = false
 				return nil

@@ -45,6 +45,9 @@ type Run struct {
 	Report *analyze.Report
 	// Sessions are the recorded dialogues of a probe; nil for an analysis.
 	Sessions []transcript.Session
+	// LiveAt is when the setting that the run met too early works, by the clock
+	// of this program; zero: not known.
+	LiveAt time.Time
 	// Text is the input of an analysis, secrets replaced; empty for a probe.
 	Text string
 	Took time.Duration
@@ -54,27 +57,88 @@ type Run struct {
 
 // Relay is the state of the reference relay as the Relay screen shows it.
 type Relay struct {
-	Running   bool
+	Running   bool           // it listens on loopback for other programs
 	Addresses map[int]string // logical port → address
-	CAFile    string
-	Username  string
-	Password  string // of the practice account
-	From      string
 	Since     time.Time
-	Clock     time.Time // the relay's own clock, which can be moved
-	Faults    []string  // presets that are on
-	Log       []RelayEntry
-	Settings  []string // the account as statements of the grammar
+	// The sending system that probes of the bundled relay play: its login, and
+	// the sender of its mail.
+	Username string
+	Password string
+	From     string
+	Now      time.Time     // by the relay's own clock
+	Ahead    time.Duration // how far that clock was moved on
+	Presets  []string      // that are on
+	Log      []RelayEntry  // oldest first
+	Account  RelayAccount
 }
+
+// RelayAccount is the account that the relay serves.
+type RelayAccount struct {
+	Propagation time.Duration // how long a change takes to be live
+	Credentials []RelayCredential
+	Users       []RelayUser
+	Domains     []RelayDomain
+	Servers     []RelayServer
+	Warnings    []string // what the article advises against
+}
+
+// RelayCredential is a pair of the account, without its password.
+type RelayCredential struct {
+	ID, Label, Username string
+	State               string    // pending, active, leaving, deleted
+	Until               time.Time // of pending and leaving: when that ends
+}
+
+// RelayUser is an address that the service knows.
+type RelayUser struct {
+	Address, Kind string
+	Aliases       []string
+	LiveAt        time.Time
+	Invalid       bool // on the Marked invalid list
+}
+
+// RelayDomain is a domain of the account with its switches.
+type RelayDomain struct {
+	Name     string
+	Switches []RelaySwitch
+	LiveAt   time.Time
+}
+
+// RelaySwitch is one switch of a domain.
+type RelaySwitch struct {
+	Name string // as the grammar of settings calls it
+	On   bool
+	Says string
+}
+
+// RelayServer is an address range that may relay on port 25.
+type RelayServer struct {
+	What   string
+	LiveAt time.Time
+}
+
+// Login is a user name and password as they are shown, once. It prints as a
+// token.
+type Login struct{ Username, Password string }
+
+// String never shows the password.
+func (Login) String() string { return "[login shown once]" }
+
+// GoString never shows the password, under %#v either.
+func (l Login) GoString() string { return l.String() }
 
 // RelayEntry is one session in the relay's log.
 type RelayEntry struct {
 	ID      string
 	Port    int
 	Client  string
+	Login   string // user name that logged in; empty: nobody
+	Open    bool   // the connection still stands
 	Session transcript.Session
 	Rules   []string // beside each exchange: the rule that decided, "" where none did
-	Cites   []string // the statement of the article behind each rule
+	Cites   []string // what is behind each rule: the statement of the article, in words
+	// Decided is the exchange that was not accepted first, -1: none.
+	Decided int
 }
 
 // Scenario is a preset of the reference relay.
@@ -101,12 +165,25 @@ type Backend interface {
 	// SaveCopy writes text that no clipboard took to a file.
 	SaveCopy(text string) (path string, err error)
 
+	// RelayStart opens the relay to other programs on loopback, RelayStop closes
+	// it to them; account and clock stay as they are.
 	RelayStart() error
 	RelayStop() error
 	RelayState() Relay
 	RelayScenarios() []Scenario
-	RelaySet(names []string) error                 // these presets and no others
-	RelayCommand(statement string) (string, error) // one statement of the grammar
+	// RelaySet makes the account anew, with these presets and no others.
+	RelaySet(names []string) error
+	// RelayDo carries out one change, as words of the grammar of settings:
+	// "user", "add", "a@b.example", "--kind=functional".
+	RelayDo(words ...string) error
+	// RelayAsk carries out one statement of the grammar as it was typed and
+	// returns its answer.
+	RelayAsk(statement string) (string, error)
+	// RelayGenerate is Generate Password for a new credential of a label: the
+	// pair is stored by RelaySave only, and from then on probes of the bundled
+	// relay use it.
+	RelayGenerate(label string) (Login, error)
+	RelaySave(label string, l Login) error
 
 	History() []Run
 	Remember(Run)

@@ -141,32 +141,6 @@ func TestFolderIsListedAndFiltered(t *testing.T) {
 	}
 }
 
-func TestRelayScreen(t *testing.T) {
-	m, f := at(t, 80, 24)
-	press(m, "3", "s")
-	if s := seen(m); !strings.Contains(s, "127.0.0.1:2525") || !strings.Contains(s, "shown-once") {
-		t.Errorf("started:\n%s", s)
-	}
-	press(m, "down", "space")
-	if !cmp.Equal(f.set, []string{"starttls-stripped"}) {
-		t.Errorf("scenarios set: %v", f.set)
-	}
-	press(m, "c")
-	typeText(m, "cred new printer")
-	press(m, "enter")
-	if !cmp.Equal(f.said, []string{"cred new printer"}) {
-		t.Errorf("statements: %v", f.said)
-	}
-	press(m, "shift+tab", "enter")
-	if s := seen(m); !strings.Contains(s, "rule P1: A13") {
-		t.Errorf("the session does not show its rule:\n%s", s)
-	}
-	press(m, "esc", "p")
-	if len(f.probed) != 1 || !f.probed[0].Bundled {
-		t.Errorf("p probed %+v", f.probed)
-	}
-}
-
 func TestHistoryCompares(t *testing.T) {
 	m, f := at(t, 80, 24)
 	old := sample()
@@ -223,27 +197,6 @@ func TestDiagnoseNarrowsDown(t *testing.T) {
 	}
 }
 
-// Every key that a screen binds stands in its help, and the help shows no other.
-func TestHelpIsTheBindings(t *testing.T) {
-	for _, visit := range visits {
-		m, _ := at(t, 120, 120)
-		press(m, visit...)
-		bs := append(m.current().bindings(), m.global()...)
-		m.openHelp()
-		s := seen(m)
-		for _, b := range bs {
-			if b.long == "" || b.run == nil || len(b.keys) == 0 {
-				t.Errorf("%v: a binding without words, keys or deed: %+v", visit, b.keys)
-			}
-			for _, k := range b.keys {
-				if !strings.Contains(s, keyName(k)) {
-					t.Errorf("%v: key %q is bound and not in the help:\n%s", visit, k, s)
-				}
-			}
-		}
-	}
-}
-
 // visits lead to each view of the program.
 var visits = [][]string{
 	{},
@@ -256,15 +209,26 @@ var visits = [][]string{
 	{"alt+2", "x", "ctrl+r", "t"},
 	{"alt+2", "x", "ctrl+r", "d"},
 	{"alt+2", "x", "ctrl+r", "d", "enter"},
-	{"alt+2", "x", "ctrl+r", "t", "/"},
+	{"alt+2", "x", "ctrl+r", "t", "/", "x"},
 	{"alt+2", "ctrl+o", "f", "enter"},
-	{"alt+2", "ctrl+o", "f", "enter", "/"},
+	{"alt+2", "ctrl+o", "f", "enter", "/", "0"},
 	{"3"},
 	{"3", "s"},
 	{"3", "s", "tab"},
-	{"3", "s", "tab", "enter"},
+	{"3", "s", "tab", "end", "enter"},
+	{"3", "tab", "tab"},
+	{"3", "s", "w", "tab", "tab"},
+	{"3", "tab", "tab", "n"},
+	{"3", "tab", "tab", "n", "x", "enter"},
+	{"3", "tab", "tab", "x"},
+	{"3", "tab", "tab", "tab"},
+	{"3", "tab", "tab", "tab", "n"},
+	{"3", "tab", "tab", "tab", "n", "tab"},
+	{"3", "tab", "tab", "tab", "tab"},
+	{"3", "tab", "tab", "tab", "tab", "tab"},
 	{"3", "c"},
-	{"3", "/"},
+	{"3", "c", "x", "enter"},
+	{"3", "/", "x"},
 	{"4"},
 	{"ctrl+r", "4"},
 	{"ctrl+r", "4", "enter"},

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/smtp-handoff/handoff/analyze"
+	"github.com/smtp-handoff/handoff/cmd/handoff/internal/tui"
+)
+
+// maxHistory is how many runs are kept.
+const maxHistory = 50
+
+// keptRun is a run in the history file: without text, without secrets.
+type keptRun struct {
+	When   time.Time       `json:"when"`
+	Took   time.Duration   `json:"took"`
+	Report *analyze.Report `json:"report"`
+}
+
+// History implements tui.Backend.
+func (b *backend) History() []tui.Run {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.load()
+	return slices.Clone(b.runs)
+}
+
+func (b *backend) load() {
+	if b.loaded {
+		return
+	}
+	b.loaded = true
+	dir, err := b.p.stateFolder("history")
+	if err != nil {
+		return
+	}
+	f, err := os.Open(filepath.Join(dir, "runs.json"))
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	var all []keptRun
+	if json.NewDecoder(io.LimitReader(f, 64<<20)).Decode(&all) != nil {
+		return
+	}
+	for _, r := range all[:min(len(all), maxHistory)] {
+		if r.Report != nil {
+			b.runs = append(b.runs, tui.Run{When: r.When, Took: r.Took, Report: r.Report})
+		}
+	}
+}
+
+// Remember implements tui.Backend. A history that cannot be written is no
+// reason to stop: the run is still on the screen.
+func (b *backend) Remember(r tui.Run) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.load()
+	b.runs = append([]tui.Run{r}, b.runs...)
+	b.runs = b.runs[:min(len(b.runs), maxHistory)]
+	all := make([]keptRun, 0, len(b.runs))
+	for _, run := range b.runs {
+		all = append(all, keptRun{run.When, run.Took, run.Report})
+	}
+	raw, err := json.Marshal(all)
+	if err != nil {
+		return
+	}
+	dir, err := b.p.stateFolder("history")
+	if err != nil {
+		return
+	}
+	tmp, err := os.CreateTemp(dir, "runs-*.tmp") // 0600
+	if err != nil {
+		return
+	}
+	defer os.Remove(tmp.Name())
+	_, werr := tmp.Write(raw)
+	if cerr := tmp.Close(); werr == nil && cerr == nil {
+		_ = os.Rename(tmp.Name(), filepath.Join(dir, "runs.json"))
+	}
+}
