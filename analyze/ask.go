@@ -15,6 +15,8 @@ func missing(c *ndr.Case, it *ndr.Item) gap {
 	switch {
 	case hasNote(c, noteTester):
 		return gapTester
+	case c.Nature == ndr.NatureDialogue && it.Reply.Class() >= 4:
+		return gapPeer
 	case c.Nature == ndr.NatureDialogue:
 		return gapDialog
 	case c.Nature == ndr.NatureError:
@@ -54,6 +56,9 @@ func ask(g *judgement) NextTest {
 	case gapHost:
 		t.ID = "client-dialogue"
 		t.Do = "send the dialogue with its debug output on, or the host and port that the program is set to"
+	case gapPeer:
+		t.ID = "dialled-host"
+		t.Do = "tell the host and the port that were dialled, or send the lines before the first reply"
 	case gapDetails:
 		t.ID = "technical-part"
 		t.Do = `send the whole bounce as .eml, or the part under "Diagnostic information" or "Remote-MTA"`
@@ -120,6 +125,8 @@ func (g *judgement) missingWords() (what, do string) {
 	switch g.gap {
 	case gapHost:
 		return what, "send the client's dialogue"
+	case gapPeer:
+		return what, "tell which host was dialled"
 	case gapDetails:
 		return what, "send the whole bounce"
 	case gapAny:

@@ -254,6 +254,12 @@ func (x *Explainer) one(q question) Explanation {
 	if len(sets) == 0 && !q.ready {
 		sets = x.pairs(qs)
 	}
+	if len(sets) == 0 && q.said() && !q.probe && q.place == placeRelay {
+		// The relay said something that it says elsewhere only: its words weigh
+		// more than a port that may be forwarded, or TLS that the text leaves out.
+		qs = []question{q.elsewhere()}
+		sets = x.singles(qs)
+	}
 	e = Explanation{Sets: sets, x: x, qs: qs}
 	x.mu.Lock()
 	if len(x.known) >= maxKnown {
@@ -401,8 +407,16 @@ func (f *found) dialectal() bool {
 }
 
 // unlikely reports whether it would have Exchange Online log in, which its
-// connectors cannot do (widely said): such customers send by address on 25.
+// connectors cannot do (widely said): such customers send by address on 25. Or
+// whether TLS would have begun with the first byte where the client's words speak
+// of STARTTLS.
 func (f *found) unlikely() bool {
+	if q := f.matches[0].q; q.upgraded && q.symptom != symptomPlainBytes &&
+		!slices.ContainsFunc(f.matches, func(m match) bool {
+			return slices.ContainsFunc(m.fitting, func(e *ending) bool { return e.implicit != transcript.Yes })
+		}) {
+		return true
+	}
 	return f.matches[0].q.exchange == transcript.Yes &&
 		!slices.ContainsFunc(f.scenes, func(s *scene) bool { return s.base.intent != IntentAuth })
 }
@@ -470,8 +484,11 @@ func (f *found) assumed(q *question) []string {
 	if e.place != placeRelay || e.stage == transcript.StageResolve {
 		return out
 	}
+	if q.seen != 0 && q.seen != e.port {
+		out = append(out, fmt.Sprintf("port %d behind the port %d that was seen, which never answers so", e.port, q.seen))
+	}
 	samePort := !slices.ContainsFunc(all, func(o *ending) bool { return o.port != e.port })
-	if q.port == 0 && samePort {
+	if q.port == 0 && q.seen == 0 && samePort {
 		out = append(out, fmt.Sprintf("port %d", e.port))
 	}
 	if e.stage.Order() >= transcript.StageEnvelope.Order() {

@@ -158,12 +158,13 @@ func (j *judge) findings(all []judgement, cases []*caseNotes) []Finding {
 	}
 	for i := range all {
 		g := &all[i]
-		id := outcomeFinding(g)
-		if id == "" || seen[id] {
-			continue
+		for _, id := range [...]string{outcomeFinding(g), dialogueFinding(g)} {
+			if id == "" || seen[id] {
+				continue
+			}
+			seen[id] = true
+			add(finding(id, firstEvidence(g.out.Evidence)))
 		}
-		seen[id] = true
-		add(finding(id, firstEvidence(g.out.Evidence)))
 	}
 	for _, c := range cases {
 		for k := range c.c.Notes {
@@ -238,6 +239,18 @@ func outcomeFinding(g *judgement) string {
 		return findingForeignDenied
 	case g.item != nil && g.item.Expired && (g.out.Verdict == Deferred || g.out.Verdict == Refused) && !g.item.Reply.IsZero():
 		return findingQueueExpired
+	}
+	return ""
+}
+
+// dialogueFinding is what the way of a dialogue shows beside its outcome, or "".
+func dialogueFinding(g *judgement) string {
+	switch {
+	case g.item == nil || g.item.Session == nil:
+	case g.obs.Masked:
+		return findingInspection
+	case g.out.Verdict == HandshakeFailed && g.obs.Stage == transcript.StageTLS && g.obs.StartTLS == transcript.No:
+		return findingNoStartTLS
 	}
 	return ""
 }

@@ -120,14 +120,14 @@ func (e *ending) sameFault(q *question) bool {
 	if e.fault == transcript.FaultNone && q.fault != transcript.FaultNone && (q.symptom == symptomNone || q.symptom != e.symptom) {
 		return false
 	}
-	if e.fault != transcript.FaultNone && q.fault == transcript.FaultNone && q.session && e.tls == "" {
+	if e.fault != transcript.FaultNone && q.fault == transcript.FaultNone && q.session && (e.tls == "" || q.tls == "") {
 		return false // a dialogue would have shown the fault
 	}
 	if q.symptom != symptomNone && q.symptom != e.symptom {
 		return false
 	}
 	if q.tls == "" {
-		return !q.session || e.tls == "" || q.stage != transcript.StageTLS
+		return !q.probe || e.tls == "" || q.stage != transcript.StageTLS
 	}
 	return q.tls == e.tls || q.tls == "alert" && e.tls == "protocol-version"
 }

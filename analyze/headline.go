@@ -285,13 +285,16 @@ func (g *judgement) words(host string) (what, do string) {
 	rule := ruleOf(g.obs.Kind)
 	switch o.Verdict {
 	case Refused:
+		if g.rung == 3 && symptomOf(g.obs.Words, g.obs.Stage) == symptomNoMechanism {
+			return host + " offers no AUTH that the client has", "allow PLAIN or LOGIN in the client"
+		}
 		if g.rung == 3 && g.obs.Stage == transcript.StageAuth {
 			return host + " offers no AUTH", "use port 587, then look for a proxy on the way"
 		}
 		if g.rung == 3 {
 			return host + " offers AUTH only inside TLS", "switch STARTTLS on in the client"
 		}
-		return host + " refused " + refusedWhat(g.obs.Stage) + g.inBrackets(), orDo(replyDo(&g.obs), doAt(g.obs.Stage))
+		return host + " refused " + refusedWhat(g.obs.Stage) + g.inBrackets(), orDo(replyDo(&g.obs), doAbout(&g.obs))
 	case InboundRefused:
 		return host + " refused mail to its own customer" + g.inBrackets(), orDo(rule.do, "their admin checks the address")
 	case Deferred:
@@ -342,6 +345,15 @@ func orDo(do, otherwise string) string {
 		return do
 	}
 	return otherwise
+}
+
+// doAbout is what to look at when no kind of reply is known: without words, that
+// a permanent refusal mostly is about the envelope.
+func doAbout(obs *Observation) string {
+	if obs.Reply.Class() == 5 && !hasWords(&obs.Reply) && (obs.Stage == transcript.StageUnknown || obs.Stage == "") {
+		return doAt(transcript.StageEnvelope)
+	}
+	return doAt(obs.Stage)
 }
 
 // doAt is what to look at when the words of a refusal say nothing: where it was

@@ -19,7 +19,7 @@ func TestHeadlinesStandAlone(t *testing.T) {
 		for _, h := range hosts {
 			for _, st := range stages {
 				for _, r := range []Reply{{}, {554, "5.7.1", "Relay access denied"}, {421, "", "busy"}} {
-					for _, gp := range []gap{gapNone, gapLog, gapHost, gapDetails, gapDialog, gapDot, gapTester, gapAny} {
+					for _, gp := range []gap{gapNone, gapLog, gapHost, gapPeer, gapDetails, gapDialog, gapDot, gapTester, gapAny} {
 						g := judgement{out: Outcome{Verdict: v, RefusedBy: h, Target: h, Stage: string(st), Reply: r, Party: Network}, item: &ndr.Item{Refuser: ndr.Mention{Host: h}}, cs: &ndr.Case{}, gap: gp}
 						g.obs.Stage = st
 						g.obs.Kind = transcript.KindOf(replyBack(&r))

@@ -52,6 +52,7 @@ const (
 	gapNone    gap = ""
 	gapLog     gap = "log"       // the sending server's SMTP log
 	gapHost    gap = "host"      // a client's error that names no host: its dialogue or settings
+	gapPeer    gap = "peer"      // a dialogue whose server is not named
 	gapDetails gap = "details"   // the technical part of a report
 	gapDialog  gap = "dialogue"  // the rest of a dialogue that ends too early
 	gapDot     gap = "final-dot" // whether the message arrived after all
@@ -291,8 +292,8 @@ func refusal(r *transcript.Reply, kind transcript.Kind, stage transcript.Stage) 
 	return Refused
 }
 
-// hidAuth is rung 3: the relay answered, offered no AUTH before STARTTLS, and
-// the client stopped. Gmail's "send mail as" reports it of the customer's own
+// hidAuth is rung 3: the relay answered, offered no AUTH before STARTTLS or none
+// that the client knows, and the client stopped. Gmail's "send mail as" reports it of the customer's own
 // relay, which it does not name.
 func (j *judge) hidAuth(c *ndr.Case, it *ndr.Item, stage transcript.Stage, words string) bool {
 	if it.Reply.Class() >= 4 || (stage != transcript.StageTLS && stage != transcript.StageAuth) {
@@ -304,6 +305,9 @@ func (j *judge) hidAuth(c *ndr.Case, it *ndr.Item, stage transcript.Stage, words
 		if it.Fault == transcript.FaultNone && it.Reply.IsZero() && j.relay(&it.Refuser) {
 			return stage == transcript.StageAuth || (offers(s.Before, "AUTH") != transcript.Yes && s.After == nil && !started(s))
 		}
+	}
+	if stage == transcript.StageAuth && it.Reply.IsZero() && symptomOf(words, stage) == symptomNoMechanism {
+		return j.relay(&it.Refuser) || j.relay(&it.Target)
 	}
 	said := containsAny(words, noAuthWords)
 	if !said && (it.Fault != transcript.FaultNone || stage != transcript.StageTLS || it.Session != nil) {

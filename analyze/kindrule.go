@@ -165,7 +165,7 @@ var tlsWords = [...]struct{ words, problem string }{
 	{"tls1.0", "protocol-version"},
 	{"tlsv1.0", "protocol-version"},
 	{"no shared cipher", "protocol-version"},
-	{"handshake failure", "alert"},
+	{"alert handshake failure", "alert"},
 	{"handshake_failure", "alert"},
 }
 

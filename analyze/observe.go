@@ -94,8 +94,8 @@ func fromSession(obs *Observation, s *transcript.Session) {
 		obs.Offered = offers(list, "AUTH")
 		obs.StartTLS = offers(s.Before, "STARTTLS")
 	}
-	if obs.Port == 25 && obs.StartTLS == transcript.No && obs.Stage != transcript.StageTLS {
-		// TLS is optional there: what failed later did not fail for want of it.
+	if obs.Port != 587 && obs.StartTLS == transcript.No && obs.Stage != transcript.StageTLS {
+		// TLS is optional on 25: what failed later did not fail for want of it.
 		obs.StartTLS = transcript.Unknown
 	}
 	obs.Masked = masked(s)
@@ -137,12 +137,30 @@ func fromSession(obs *Observation, s *transcript.Session) {
 	if obs.LoggedIn == transcript.Unknown {
 		obs.LoggedIn = loggedIn
 	}
-	if obs.Secure == transcript.Unknown && failure >= 0 {
+	if obs.Secure == transcript.Unknown && failure >= 0 && (s.Exchanges[failure].Secure || fromTheStart(s)) {
 		obs.Secure = fact(s.Exchanges[failure].Secure)
 	}
 	if obs.When.IsZero() && !s.Began.IsZero() {
 		obs.When = s.Began
 	}
+}
+
+// fromTheStart reports whether a session is there from its beginning, so that what it
+// does not show was not done. A text may begin in mid-talk.
+func fromTheStart(s *transcript.Session) bool {
+	if s.Before != nil {
+		return true
+	}
+	for i := range s.Exchanges {
+		switch e := &s.Exchanges[i]; e.Stage {
+		case transcript.StageResolve, transcript.StageConnect, transcript.StageGreet:
+			return true
+		case transcript.StageUnknown:
+		default:
+			return transcript.Verb(e.Command) == "EHLO" || transcript.Verb(e.Command) == "HELO"
+		}
+	}
+	return false
 }
 
 // askedEHLO reports whether the client said EHLO: to a HELO no server lists what

@@ -111,7 +111,12 @@ func (j *judge) direction(c *ndr.Case, it *ndr.Item, g *judgement, kind transcri
 		return Inbound
 	}
 	switch c.Nature {
-	case ndr.NatureDialogue, ndr.NatureError, ndr.NatureLog:
+	case ndr.NatureError:
+		if c.Format == formatLetter && it.Refuser.IsZero() && it.Target.IsZero() && g.obs.Stage != transcript.StageAuth {
+			return UnknownDirection // somebody quotes a reply: whose, and to whom, is not told
+		}
+		return Outbound
+	case ndr.NatureDialogue, ndr.NatureLog:
 		return Outbound
 	case ndr.NatureReport:
 		if !it.Refuser.IsZero() || !it.Reporter.IsZero() || !it.Target.IsZero() || !it.Carrier.IsZero() {
@@ -123,6 +128,9 @@ func (j *judge) direction(c *ndr.Case, it *ndr.Item, g *judgement, kind transcri
 	}
 	return UnknownDirection
 }
+
+// formatLetter is Case.Format of a sentence in which somebody quotes a reply.
+const formatLetter = "letter"
 
 // ownDirectory reports whether the relay handed the mail to the very system
 // that then refused it out of its own directory.

@@ -26,9 +26,19 @@ type question struct {
 	tls      string
 	dot      bool
 	session  bool            // a dialogue was seen, so what it does not show was not there
+	seen     int             // a port that does not go with the answer; 0: none
+	upgraded bool            // the words speak of STARTTLS: TLS hardly came first
 	probe    bool            // the client was ours: port and AUTH were chosen, not found
 	pooled   transcript.Fact // Microsoft's wrapper for mail of its relay pool (MS-pool)
 	circumstances
+}
+
+// elsewhere is the question without the circumstances in which the relay would
+// not have answered so.
+func (q question) elsewhere() question {
+	q.seen, q.port = q.port, 0
+	q.secure, q.startTLS, q.offered, q.implicit = transcript.Unknown, transcript.Unknown, transcript.Unknown, transcript.Unknown
+	return q
 }
 
 // said reports whether the server answered.
@@ -67,6 +77,7 @@ func newQuestion(o *Observation, f *Facts) question {
 	if q.tls == "" {
 		q.tls = tlsOfWords(o.Words, q.stage)
 	}
+	q.upgraded = containsAny(o.Words, startTLSWords)
 	if o.Masked {
 		q.masked = transcript.Yes
 	} else if q.session {
@@ -264,6 +275,19 @@ var faultPhrases = []struct {
 	{"", "certificate has expired", symptomNone, "certificate-expired"},
 	{"", "cert has expired", symptomNone, "certificate-expired"},
 	{"", "but was not offered", symptomNoStartTLS, ""},
+	{"", "did not offer tls", symptomNoStartTLS, ""},
+	{"", "did not offer starttls", symptomNoStartTLS, ""},
+	{"", "not advertise starttls", symptomNoStartTLS, ""},
+	{"", "didn't find starttls", symptomNoStartTLS, ""},
+	{"", "since it doesn't advertise", symptomNoStartTLS, ""},
+	{"", "doesn't advertise that feature", symptomNoStartTLS, ""},
+	{"", "starttls is not supported", symptomNoStartTLS, ""},
+	{"", "starttls is required but host does not support", symptomNoStartTLS, ""},
+	{"", "starttls is unavailable", symptomNoStartTLS, ""},
+	{"", "starttls not available", symptomNoStartTLS, ""},
+	{"", "not support secure connections", symptomNoStartTLS, ""},
+	{"", "not support the starttls extension", symptomNoStartTLS, ""},
+	{"", "tls is not available", symptomNoStartTLS, ""},
 	{"", "starttls not supported", symptomNoStartTLS, ""},
 	{"", "starttls extension not supported", symptomNoStartTLS, ""},
 	{"", "not support tls via the starttls", symptomNoStartTLS, ""},
@@ -276,9 +300,15 @@ var faultPhrases = []struct {
 	{"", "auth not supported", symptomNoAuth, ""},
 	{"", "no worthy mech", symptomNoMechanism, ""},
 	{"", "no mechanism available", symptomNoMechanism, ""},
-	{"", "no suitable authentication method", symptomNoMechanism, ""},
+	{"", "no suitable authentication", symptomNoMechanism, ""},
+	{"", "no compatible authentication", symptomNoMechanism, ""},
+	{"", "no authentication mechanisms supported by both", symptomNoMechanism, ""},
 	{"", "no supported authentication", symptomNoMechanism, ""},
 }
+
+// startTLSWords are how programs say that TLS was begun by the command, after
+// a greeting and an EHLO in plain text. Postfix says it in wrapper mode, too.
+var startTLSWords = []string{"starttls", "start tls"}
 
 func symptomOf(words string, stage transcript.Stage) symptom {
 	sy, _ := phraseOf(words, stage)

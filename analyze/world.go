@@ -528,6 +528,12 @@ func (r *road) greeting() bool {
 		r.e.startTLS = transcript.No
 		r.stopped(transcript.StageTLS, symptomNoStartTLS, why)
 		r.failed(transcript.StageTLS, transcript.FaultTLS, why)
+		r.e.symptom, r.e.fault = symptomNone, transcript.FaultNone
+		if c.StartTLS && r.style != careful {
+			for _, code := range []int{500, 502} {
+				r.unknownStartTLS(code, why)
+			}
+		}
 		return false
 	}
 	return r.hello(transcript.StageEHLO)
@@ -576,13 +582,7 @@ func (r *road) encrypt() bool {
 			if len(f.Args) > 0 && f.Args[0] == "500" {
 				code = 500
 			}
-			reply := policy.Reply{Code: code, Enhanced: "5.5.1", Text: "Error: command not implemented"}
-			if code == 500 {
-				reply = policy.Reply{Code: code, Enhanced: "5.5.2", Text: "Error: command not recognized"}
-			}
-			r.e.stage, r.e.code, r.e.text, r.e.why = transcript.StageTLS, code, replyText(reply), says("starttls-stripped")
-			r.e.kind = transcript.KindOf(transcript.Reply{Code: code, Enhanced: reply.Enhanced, Lines: []string{reply.Text}})
-			r.end()
+			r.unknownStartTLS(code, says("starttls-stripped"))
 			return false
 		}
 		return true
@@ -591,6 +591,18 @@ func (r *road) encrypt() bool {
 		return false
 	}
 	return r.handshake(insists) && r.hello(transcript.StageTLS)
+}
+
+// unknownStartTLS ends the road at a STARTTLS that something on the way took out:
+// the server then does not know the command.
+func (r *road) unknownStartTLS(code int, why string) {
+	reply := policy.Reply{Code: code, Enhanced: "5.5.1", Text: "Error: command not implemented"}
+	if code == 500 {
+		reply = policy.Reply{Code: code, Enhanced: "5.5.2", Text: "Error: command not recognized"}
+	}
+	r.e.stage, r.e.code, r.e.text, r.e.why = transcript.StageTLS, code, replyText(reply), why
+	r.e.kind = transcript.KindOf(transcript.Reply{Code: code, Enhanced: reply.Enhanced, Lines: []string{reply.Text}})
+	r.end()
 }
 
 // interruptions are the ways the line breaks between 220 and a handshake.
