@@ -41,8 +41,8 @@ func isProtocolRow(line []byte) bool {
 // rowOf takes a row apart.
 func rowOf(line []byte) (protocolRow, bool) {
 	var r protocolRow
-	// The connector's name may hold commas, too: the session id, 16 hexadecimal
-	// digits, and the number behind it are the anchor.
+	// The connector's name may hold commas, too: the session id, the number
+	// behind it and what must follow are the anchor.
 	for at := bytes.IndexByte(line, ',') + 1; at > 0 && at < len(line) && at < 400; {
 		n := bytes.IndexByte(line[at:], ',')
 		if n < 0 {
@@ -54,7 +54,9 @@ func rowOf(line []byte) (protocolRow, bool) {
 			seq, end := digitsAt(line, next, 9)
 			if end > next && end < len(line) && line[end] == ',' {
 				r.session, r.seq = string(field), seq
-				return r.endpoints(line, end+1)
+				if row, ok := r.endpoints(line, end+1); ok {
+					return row, true
+				}
 			}
 		}
 		at = next
@@ -62,16 +64,28 @@ func rowOf(line []byte) (protocolRow, bool) {
 	return r, false
 }
 
+// isSessionID reports whether a field can be a session id: 16 hexadecimal digits
+// as Exchange writes them, fewer where somebody shortened them.
 func isSessionID(b []byte) bool {
-	if len(b) < 12 || len(b) > 40 {
+	if len(b) == 0 || len(b) > 40 {
 		return false
 	}
 	for _, c := range b {
-		if unhex(c) < 0 && c != '-' {
+		if !isWordByte(c) && c != '-' {
 			return false
 		}
 	}
 	return true
+}
+
+// isEndpoint reports whether a field is empty or an address with its port; the
+// address may have been blotted out.
+func isEndpoint(b []byte) bool {
+	if len(b) == 0 {
+		return true
+	}
+	c := bytes.LastIndexByte(b, ':')
+	return c > 0 && c+1 < len(b) && number(b[c+1:]) > 0 && bytes.IndexByte(b, ' ') < 0
 }
 
 // endpoints reads what follows the sequence number.
@@ -79,7 +93,7 @@ func (r *protocolRow) endpoints(line []byte, at int) (protocolRow, bool) {
 	var fields [2][2]int
 	for k := range fields {
 		n := bytes.IndexByte(line[at:], ',')
-		if n < 0 || n > 80 {
+		if n < 0 || n > 80 || !isEndpoint(line[at:at+n]) {
 			return *r, false
 		}
 		fields[k] = [2]int{at, at + n}
@@ -256,7 +270,18 @@ func (d *dialogue) told(line []byte, part [2]int, base int) {
 		}
 		return
 	case foldIndex(words, "certificate subject") >= 0, foldIndex(words, "certificate thumbprint") >= 0, foldIndex(words, "received certificate") >= 0, foldIndex(words, "sending certificate") >= 0,
-		foldIndex(words, "set session permissions") >= 0, foldIndex(words, "attempting to connect") >= 0, foldIndex(words, "proxy") == 0:
+		foldIndex(words, "set session permissions") >= 0, foldIndex(words, "proxy") == 0:
+		return
+	case foldIndex(words, "attempting to connect") >= 0:
+		const to = "connect to "
+		if n := foldIndex(words, to); n >= 0 && t.dialled.Host == "" {
+			if h, k := hostAt(words[n+len(to):]); k > 0 && nameOfServer(h) && h.name != "" {
+				at := base + part[0] + n + len(to)
+				m := d.b.mention(Target, h, at, at+k)
+				m.Address, m.Port = t.dialled.Address, t.dialled.Port
+				t.dialled = m
+			}
+		}
 		return
 	case foldIndex(words, "winsock") >= 0 || foldIndex(words, "failed to connect") >= 0:
 		t.connected = false

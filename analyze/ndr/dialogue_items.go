@@ -249,7 +249,7 @@ func secured(s *transcript.Session) bool {
 // the middle of a session does not tell.
 func secureFact(s *transcript.Session, e *transcript.Exchange) transcript.Fact {
 	switch {
-	case e.Secure || s.Implicit:
+	case e.Secure, s.Implicit && (e.Stage != transcript.StageTLS || e.Fault == transcript.FaultNone):
 		return transcript.Yes
 	case sawBeginning(s) || s.Before != nil:
 		return transcript.No

@@ -143,6 +143,9 @@ func (d *dialogue) note(line []byte, base int) {
 	if len(words) == 0 {
 		return
 	}
+	if n := bytes.Index(words, []byte("s_client ")); n >= 0 {
+		d.upgrade = bytes.Contains(words[n:], []byte("-starttls"))
+	}
 	t := d.cur
 	kind := noteOf(words)
 	if kind == 0 {
@@ -293,6 +296,7 @@ func (d *dialogue) connection(kind noteKind, words []byte, base int) {
 		}
 	case noteConnected:
 		t.connected = true
+		t.upgrading = t.upgrading || d.upgrade && foldPrefix(words, "connected(")
 	}
 	if h.IsZero() {
 		return

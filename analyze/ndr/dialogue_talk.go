@@ -173,6 +173,9 @@ func (t *talk) answer(r transcript.Reply) {
 		return
 	}
 	t.greeted = true
+	if r.Code == 421 {
+		t.readBanner(&r)
+	}
 	i := -1
 	switch {
 	case len(t.pending) > 0:
@@ -315,10 +318,10 @@ func (t *talk) keywords(r *transcript.Reply) {
 	}
 }
 
-// readBanner takes the name that the server gives itself in its greeting or in
-// its EHLO reply.
+// readBanner takes the name that the server gives itself in its greeting, in its
+// EHLO reply or in the 421 with which it closes (RFC 5321 §4.2.2).
 func (t *talk) readBanner(r *transcript.Reply) {
-	if !t.banner.IsZero() || r.Class() != 2 || len(r.Lines) == 0 {
+	if !t.banner.IsZero() || len(r.Lines) == 0 {
 		return
 	}
 	l := r.Lines[0]
@@ -326,6 +329,9 @@ func (t *talk) readBanner(r *transcript.Reply) {
 		return
 	}
 	word := l[4:]
+	if r.Class() > 3 && r.Enhanced != "" {
+		word = strings.TrimLeft(strings.TrimPrefix(word, r.Enhanced), " ")
+	}
 	if i := strings.IndexAny(word, " \t,;"); i >= 0 {
 		word = word[:i]
 	}
@@ -418,6 +424,8 @@ func (t *talk) fail(fault transcript.Fault, stage transcript.Stage, from, to int
 		e.Stage = stage
 		if stage != transcript.StageTLS {
 			e.Stage = transcript.StageGreet
+		} else if fault == transcript.FaultTLS {
+			s.Implicit = true // TLS came before any word of SMTP
 		}
 	default:
 		e.Stage = stage
