@@ -248,6 +248,39 @@ func (l *logLine) reporter(b *Block) Mention {
 	return b.mention(Reporter, h, l.base+from, l.base+from+n)
 }
 
+// fieldValue gives the value of name=value in a line of such fields: up to a
+// blank, or in quotes of either kind, which end where the line or the next field
+// says so. It gives -1 where there is none.
+func fieldValue(t []byte, name string) (from, to int) {
+	n := bytes.Index(t, []byte(name+"="))
+	for n > 0 && t[n-1] != ' ' {
+		k := bytes.Index(t[n+1:], []byte(name+"="))
+		if k < 0 {
+			return -1, -1
+		}
+		n += 1 + k
+	}
+	if n < 0 {
+		return -1, -1
+	}
+	from = n + len(name) + 1
+	if from < len(t) && (t[from] == '\'' || t[from] == '"') {
+		quote := t[from]
+		from++
+		for to = from; to < len(t); to++ {
+			if t[to] == quote && (to+1 == len(t) || t[to+1] == ' ' && bytes.IndexByte(t[to+2:min(to+20, len(t))], '=') > 0) {
+				return from, to
+			}
+		}
+		return from, len(t)
+	}
+	to = from
+	for to < len(t) && t[to] != ' ' {
+		to++
+	}
+	return from, to
+}
+
 // attempt is the outcome of a queue id and a recipient, as far as the log tells.
 type attempt struct {
 	item  Item

@@ -37,54 +37,41 @@ func newOpenSMTPDLog(k *logbook) *openSMTPDLog {
 	return &openSMTPDLog{k, map[string]*mtaSession{}, map[string]*mtaSession{}}
 }
 
-// isEventID reports whether s begins with the id of a session, 16 hexadecimal
-// digits, and an event of the mta or of the server.
-func isEventID(s []byte) bool {
-	if len(s) < 22 || s[16] != ' ' {
-		return false
+// eventID gives the id of a session, 16 hexadecimal digits or fewer where
+// somebody shortened them, which s begins with, and where the event of the mta or
+// of the server behind it starts. The id is empty when s begins with none.
+func eventID(s []byte) (id []byte, at int) {
+	n := 0
+	for n < len(s) && n <= 16 && unhex(s[n]) >= 0 {
+		n++
 	}
-	for _, c := range s[:16] {
-		if unhex(c) < 0 {
-			return false
-		}
+	if n < 4 || n > 16 || n+6 > len(s) || s[n] != ' ' {
+		return nil, 0
 	}
-	return bytes.HasPrefix(s[17:], []byte("mta ")) || bytes.HasPrefix(s[17:], []byte("smtp "))
+	if rest := s[n+1:]; bytes.HasPrefix(rest, []byte("mta ")) || bytes.HasPrefix(rest, []byte("smtp ")) {
+		return s[:n], n + 1
+	}
+	return nil, 0
 }
 
-// valueOf gives the value of name= in an event: up to a blank, or in quotes.
-func valueOf(t []byte, name string) (from, to int) {
-	n := bytes.Index(t, []byte(" "+name+"="))
-	if n < 0 {
-		return -1, -1
-	}
-	from = n + len(name) + 2
-	if from < len(t) && t[from] == '"' {
-		from++
-		for to = from; to < len(t); to++ {
-			if t[to] == '"' && (to+1 == len(t) || t[to+1] == ' ') {
-				return from, to
-			}
-		}
-		return from, len(t)
-	}
-	to = from
-	for to < len(t) && t[to] != ' ' {
-		to++
-	}
-	return from, to
+// isEventID reports whether s begins with an event of OpenSMTPD.
+func isEventID(s []byte) bool {
+	id, _ := eventID(s)
+	return id != nil
 }
 
 func (o *openSMTPDLog) line(l *logLine) {
 	t := l.f.text
-	if !isEventID(t) {
+	eid, at := eventID(t)
+	if eid == nil {
 		return
 	}
-	id := string(t[:16])
-	rest := t[17:]
+	id := string(eid)
+	rest := t[at:]
 	switch {
 	case bytes.HasPrefix(rest, []byte("mta connecting ")):
 		s := &mtaSession{}
-		if from, to := valueOf(t, "address"); from >= 0 {
+		if from, to := fieldValue(t, "address"); from >= 0 {
 			word := t[from:to]
 			if n := bytes.Index(word, []byte("://")); n >= 0 {
 				from += n + 3
@@ -93,7 +80,7 @@ func (o *openSMTPDLog) line(l *logLine) {
 				s.peer = l.f.mention(Target, h, from, from+n)
 			}
 		}
-		if from, to := valueOf(t, "host"); from >= 0 {
+		if from, to := fieldValue(t, "host"); from >= 0 {
 			if h, n := hostAt(t[from:to]); n > 0 && h.name != "" {
 				address, port := s.peer.Address, s.peer.Port
 				s.peer = l.f.mention(Target, h, from, from+n)
@@ -158,24 +145,24 @@ func (o *openSMTPDLog) failed(l *logLine, id string) {
 func (o *openSMTPDLog) delivery(l *logLine, id string) {
 	t := l.f.text
 	it := Item{Reporter: l.reporter(o.k.b)}
-	if from, to := valueOf(t, "to"); from >= 0 {
+	if from, to := fieldValue(t, "to"); from >= 0 {
 		if a, n := mailboxAt(t[from:to]); n > 0 {
 			it.Recipient = a
 		}
 	}
-	if from, to := valueOf(t, "from"); from >= 0 {
+	if from, to := fieldValue(t, "from"); from >= 0 {
 		it.Sender = "<>"
 		if a, n := mailboxAt(t[from:to]); n > 0 {
 			it.Sender = a
 		}
 	}
 	message := id
-	if from, to := valueOf(t, "evpid"); from >= 0 && to-from >= 8 {
+	if from, to := fieldValue(t, "evpid"); from >= 0 && to-from >= 8 {
 		message = string(t[from : from+8]) // the message's id; the rest is the envelope's
 	}
 	s := o.sessions[id]
 	var relay Mention
-	if from, to := valueOf(t, "relay"); from >= 0 {
+	if from, to := fieldValue(t, "relay"); from >= 0 {
 		word := t[from:to]
 		if h, n := hostAt(word); n > 0 {
 			// "192.0.2.10 (H)".
@@ -197,10 +184,10 @@ func (o *openSMTPDLog) delivery(l *logLine, id string) {
 		}
 	}
 	result := ""
-	if from, to := valueOf(t, "result"); from >= 0 {
+	if from, to := fieldValue(t, "result"); from >= 0 {
 		result = string(t[from:to])
 	}
-	from, to := valueOf(t, "stat")
+	from, to := fieldValue(t, "stat")
 	if from < 0 {
 		return
 	}
@@ -266,7 +253,7 @@ func (o *openSMTPDLog) delivery(l *logLine, id string) {
 // refused reads a command of the own client that was refused.
 func (o *openSMTPDLog) refused(l *logLine, id string) {
 	t := l.f.text
-	from, to := valueOf(t, "result")
+	from, to := fieldValue(t, "result")
 	if from < 0 {
 		return
 	}
@@ -275,7 +262,7 @@ func (o *openSMTPDLog) refused(l *logLine, id string) {
 		return
 	}
 	it := Item{Reporter: l.reporter(o.k.b)}
-	if a, b := valueOf(t, "command"); a >= 0 {
+	if a, b := fieldValue(t, "command"); a >= 0 {
 		it.Stage = transcript.StageOf(string(t[a:b]))
 		if m, n, _ := findMailbox(t[a:b]); n >= 0 {
 			if transcript.Verb(string(t[a:b])) == "MAIL" {
@@ -295,13 +282,4 @@ func (o *openSMTPDLog) refused(l *logLine, id string) {
 	o.k.put(id, it, l.clock)
 }
 
-func (o *openSMTPDLog) items() []Item {
-	list := o.k.items(nil)
-	for i := range list {
-		if list[i].Sender == "<>" && len(list) > 1 {
-			// The bounce that was sent about a message.
-			continue
-		}
-	}
-	return list
-}
+func (o *openSMTPDLog) items() []Item { return o.k.items(nil) }

@@ -25,7 +25,8 @@ type postfixProcess struct {
 	fault  transcript.Fault
 	span   transcript.Span
 	target Mention
-	id     string // the queue id that consumed it
+	words  transcript.Span // the TLS library's own words for the fault
+	id     string          // the queue id that consumed it
 }
 
 func newPostfixLog(k *logbook) *postfixLog {
@@ -95,6 +96,14 @@ func queueID(t []byte) (string, int) {
 func (p *postfixLog) loose(l *logLine) {
 	t := l.f.text
 	x := p.of(l.pid)
+	const library = "TLS library problem: "
+	if n := bytes.Index(t, []byte(library)); n >= 0 {
+		if x.id != "" {
+			*x = postfixProcess{tls: x.tls}
+		}
+		x.words = l.f.span(n+len(library), len(t))
+		return
+	}
 	for _, w := range looseWords {
 		n := bytes.Index(t, []byte(w.words))
 		if n < 0 {
@@ -235,11 +244,17 @@ func (p *postfixLog) complete(it *Item, x *postfixProcess, id string, relay Ment
 			it.Stage = transcript.StageTLS
 		}
 		if it.Stage == transcript.StageTLS && (it.Fault == transcript.FaultNone || it.Fault == transcript.FaultTLS) && it.Target.Address == x.target.Address {
-			it.Fault, it.FaultSpan = x.fault, x.span
+			it.Fault = x.fault
+			if x.fault == transcript.FaultCertificate || it.FaultSpan.IsZero() {
+				it.FaultSpan = x.span // it tells more than the outcome
+			}
 			if it.Port == 0 {
 				it.Port = x.target.Port
 			}
 		}
+	}
+	if fresh && !x.words.IsZero() && it.Stage == transcript.StageTLS && it.Fault == transcript.FaultTLS {
+		it.FaultSpan = x.words
 	}
 }
 

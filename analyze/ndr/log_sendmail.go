@@ -229,7 +229,17 @@ func (s *sendmailLog) failed(l *logLine, id string, at int, it *Item, relay Ment
 	if n := bytes.Index(stat, []byte(": ")); n >= 0 && it.Deferred {
 		words, wordsAt = stat[n+2:], statFrom+n+2
 	}
-	if r, ok := l.f.reply(wordsAt, statTo); ok && r.Code != 0 && !relay.IsZero() {
+	end := statTo
+	if n := bytes.IndexByte(words, '('); n >= 0 && isReplyText(words[n+1:]) {
+		// "Service unavailable (554 5.7.1 …)", "User unknown (550 5.1.1 …)".
+		wordsAt += n + 1
+		words = words[n+1:]
+		if k := bytes.LastIndexByte(words, ')'); k > 0 {
+			words = words[:k]
+			end = wordsAt + k
+		}
+	}
+	if r, ok := l.f.reply(wordsAt, end); ok && r.Code != 0 && !relay.IsZero() {
 		if s.lies(l, &r) {
 			// Its log calls a bad certificate "454 4.7.0 authentication failed".
 			it.Fault, it.Stage, it.Target = transcript.FaultCertificate, transcript.StageTLS, relay

@@ -325,39 +325,9 @@ func (m *nullmailerLog) items() []Item { return m.k.items(nil) }
 //	host=R tls=on auth=off user=u from=s recipients=r,r2 smtpstatus=554 smtpmsg='…' errormsg='…' exitcode=EX_…
 type msmtpLog struct{ k *logbook }
 
-// quotedValue gives the value of name='…' or name=….
-func quotedValue(t []byte, name string) (from, to int) {
-	n := bytes.Index(t, []byte(name+"="))
-	for n > 0 && t[n-1] != ' ' {
-		k := bytes.Index(t[n+1:], []byte(name+"="))
-		if k < 0 {
-			return -1, -1
-		}
-		n += 1 + k
-	}
-	if n < 0 {
-		return -1, -1
-	}
-	from = n + len(name) + 1
-	if from < len(t) && t[from] == '\'' {
-		from++
-		for to = from; to < len(t); to++ {
-			if t[to] == '\'' && (to+1 == len(t) || t[to+1] == ' ' && bytes.IndexByte(t[to+2:min(to+20, len(t))], '=') > 0) {
-				return from, to
-			}
-		}
-		return from, len(t)
-	}
-	to = from
-	for to < len(t) && t[to] != ' ' {
-		to++
-	}
-	return from, to
-}
-
 func (m *msmtpLog) line(l *logLine) {
 	t := l.f.text
-	from, to := quotedValue(t, "host")
+	from, to := fieldValue(t, "host")
 	if from < 0 {
 		return
 	}
@@ -368,26 +338,26 @@ func (m *msmtpLog) line(l *logLine) {
 	it := Item{}
 	peer := l.f.mention(Target, h, from, from+n)
 	secure := false
-	if a, b := quotedValue(t, "tls"); a >= 0 {
+	if a, b := fieldValue(t, "tls"); a >= 0 {
 		secure = string(t[a:b]) == "on"
 		it.Secure = transcript.No
 	}
-	if a, b := quotedValue(t, "auth"); a >= 0 && string(t[a:b]) == "off" {
+	if a, b := fieldValue(t, "auth"); a >= 0 && string(t[a:b]) == "off" {
 		it.Authenticated = transcript.No
 	}
-	if a, b := quotedValue(t, "from"); a >= 0 {
+	if a, b := fieldValue(t, "from"); a >= 0 {
 		if s, k := mailboxAt(t[a:b]); k > 0 {
 			it.Sender = s
 		}
 	}
 	said := -1
 	end := 0
-	if a, b := quotedValue(t, "smtpmsg"); a >= 0 {
+	if a, b := fieldValue(t, "smtpmsg"); a >= 0 {
 		said, end = a, b
 	}
 	told := ""
 	toldAt, toldEnd := -1, 0
-	if a, b := quotedValue(t, "errormsg"); a >= 0 {
+	if a, b := fieldValue(t, "errormsg"); a >= 0 {
 		told, toldAt, toldEnd = string(t[a:b]), a, b
 	}
 	switch {
@@ -444,7 +414,7 @@ func (m *msmtpLog) line(l *logLine) {
 	default:
 		return
 	}
-	a, b := quotedValue(t, "recipients")
+	a, b := fieldValue(t, "recipients")
 	any := false
 	if a >= 0 {
 		for _, one := range bytes.Split(t[a:b], []byte{','}) {
