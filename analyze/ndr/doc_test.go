@@ -94,3 +94,21 @@ func TestPrepareIdentity(t *testing.T) {
 		t.Error("a clean text was copied")
 	}
 }
+
+// TestHostsThatEndAndBegin: a name that ends a line and one that begins the next
+// are joined only where the line end stands inside a name.
+func TestHostsThatEndAndBegin(t *testing.T) {
+	for _, c := range []struct {
+		text, host string
+		joined     bool
+	}{
+		{"Connected to mx.firma.example.\n220-mx1-eu1.ppe-hosted.com - Please wait...\n", "mx.firma.example.220-mx1-eu1.ppe-hosted.com", false},
+		{"The smart host is smtp.firma.example.\noutbound-us1.ppe-hosted.com refused it\n", "smtp.firma.example.outbound-us1.ppe-hosted.com", false},
+		{"refused by outbound-us1.\nppe-hosted.com today\n", "outbound-us1.ppe-hosted.com", true},
+		{"refused by outbound-\nus1.ppe-hosted.com today\n", "outbound-us1.ppe-hosted.com", true},
+	} {
+		if got := bytes.Contains(Prepare([]byte(c.text)).Text, []byte(c.host)); got != c.joined {
+			t.Errorf("%q: %s joined %v, want %v", c.text, c.host, got, c.joined)
+		}
+	}
+}

@@ -226,6 +226,7 @@ type told struct {
 	deniedStage transcript.Stage // of it
 	local       transcript.Stage // of a traceback's frames
 	dotted      bool             // the message had gone out
+	prose       bool             // a reply stands in somebody's own sentence
 	own         bool             // host or recipient stand in this piece itself
 	frames      bool             // the line before is a frame of a traceback
 	trace       bool             // a traceback that continues another
@@ -429,7 +430,7 @@ func (t *told) line(line []byte, base, number int) {
 	if t.client == nil && (bytes.Contains(line, []byte("0x800CCC")) || bytes.Contains(line, []byte("0x8004210")) || bytes.Contains(line, []byte("0x80042108"))) {
 		t.client = &errorClient{format: "outlook-client"}
 	}
-	if i := bytes.Index(line, []byte("smtplib.SMTP(")); i >= 0 && bytes.IndexByte(line[i:], ')') > 0 && bytes.IndexByte(line[i:i+bytes.IndexByte(line[i:], ')')], ',') < 0 {
+	if i := bytes.Index(line, []byte("smtplib.SMTP(")); i >= 0 && portless(line[i+len("smtplib.SMTP("):]) {
 		t.defaultPort = 25
 	}
 	l := bytes.TrimLeft(line, " \t")
@@ -465,6 +466,23 @@ func (t *told) line(line []byte, base, number int) {
 		t.reply(line, p, base)
 		t.failure(line, p, base)
 	}
+}
+
+// portless reports whether the arguments of a call of smtplib name no port:
+// neither as second one nor by its keyword.
+func portless(args []byte) bool {
+	n := bytes.IndexByte(args, ')')
+	if n < 0 {
+		return false
+	}
+	list := bytes.Split(args[:n], []byte{','})
+	for i, a := range list {
+		a = bytes.TrimSpace(a)
+		if foldPrefix(a, "port") || i == 1 && len(a) > 0 && bytes.IndexByte(a, '=') < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // searchable gives the parts of a line in which a reply or a fault may stand: of
@@ -635,10 +653,20 @@ func (t *told) reply(line []byte, part [2]int, base int) {
 	words := line[part[0]:part[1]]
 	for at := 0; at < len(words); {
 		n, end := findReply(words[at:])
+		if n < 0 && at == 0 && len(words) == 3 && part[0] > 0 && announced(line[:part[0]]) {
+			// "…, Destination: bob@r.example, Error code: 554": the label announces it.
+			if _, k := findReply(line[max(0, part[0]-24):part[1]]); k > 0 {
+				n, end = 0, 3
+			}
+		}
 		if n < 0 {
 			return
 		}
 		n, end = n+at, end+at
+		if t.client == nil && !t.node && !t.python && inProse(words[:n]) {
+			end = n + proseEnd(words[n:end])
+			t.prose = true
+		}
 		r, ok := t.makeReply(string(words[n:end]), base+part[0]+n, base+part[0]+end)
 		if ok {
 			stage := r.Stage()
@@ -775,6 +803,8 @@ func (t *told) format() string {
 		return "smtplib"
 	case t.settings.sure == 2:
 		return "device"
+	case t.prose && t.settings.port == 0:
+		return "letter"
 	}
 	return "program-error"
 }

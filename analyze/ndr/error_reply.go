@@ -162,3 +162,72 @@ func closingOfReply(words []byte, start int, open byte) int {
 	}
 	return -1
 }
+
+// inProse reports whether what stands before a code is a sentence that somebody
+// wrote: words, and no colon or quote that would set the reply apart.
+func inProse(before []byte) bool {
+	before = bytes.TrimRight(before, " \t")
+	if len(before) == 0 {
+		return false
+	}
+	switch before[len(before)-1] {
+	case ':', '=', '"', '\'', '(', '[', '-', '>', '|':
+		return false
+	}
+	words := 0
+	for _, w := range bytes.Fields(before) {
+		plain := true
+		for _, c := range w {
+			if !isLetter(c) && c < 0x80 && c != '\'' && c != ',' && c != '.' {
+				plain = false
+				break
+			}
+		}
+		if plain {
+			words++
+		}
+	}
+	return words > 2
+}
+
+// proseJoints are words that go on with a sentence behind the reply it quotes.
+var proseJoints = []string{
+	"when", "if", "but", "and", "what", "why", "since", "after", "although", "every", "whenever", "please",
+	"wenn", "aber", "und", "was", "warum", "obwohl", "seit", "beim", "bitte", "als",
+	"quand", "mais", "et", "lorsque", "pourquoi", "depuis", "pero", "cuando", "porque", "desde", "quando", "perché", "maar", "wanneer",
+}
+
+// proseEnd is where the reply that words begin with gives way to the sentence
+// around it: at a mark of punctuation that words follow, or at a word that goes on
+// with the sentence. It leaves the code and two words at least.
+func proseEnd(words []byte) int {
+	n := 0
+	for i := 3; i < len(words); i++ {
+		c := words[i]
+		if c != ' ' {
+			continue
+		}
+		n++
+		if n > 2 && bytes.IndexByte([]byte(",.!?;"), words[i-1]) >= 0 {
+			return i - 1
+		}
+		if n < 3 {
+			continue
+		}
+		next := words[i+1:]
+		if k := bytes.IndexByte(next, ' '); k > 0 {
+			next = next[:k]
+		}
+		for _, j := range proseJoints {
+			if foldEqual(next, j) {
+				return i
+			}
+		}
+	}
+	for n := len(words); n > 3; n-- {
+		if c := words[n-1]; c != '?' && c != '!' && c != '.' && c != ',' {
+			return n
+		}
+	}
+	return len(words)
+}

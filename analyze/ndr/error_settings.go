@@ -102,6 +102,16 @@ var labelWords = []struct {
 	{"anschlussnummer", labelPort},
 	{"puerto", labelPort},
 	{"porta", labelPort},
+	{"poort", labelPort},
+	{"poortnummer", labelPort},
+	{"portnumber", labelPort},
+	{"portnr", labelPort},
+	{"portti", labelPort},
+	{"порт", labelPort},
+	{"ポート", labelPort},
+	{"ポート番号", labelPort},
+	{"端口", labelPort},
+	{"連接埠", labelPort},
 	{"result*", labelResult},
 	{"status*", labelResult},
 	{"error*", labelResult},
@@ -142,6 +152,36 @@ var labelWords = []struct {
 	{"outcome", labelResult},
 	{"failure", labelResult},
 	{"failed", labelResult},
+	{"fout*", labelResult},
+	{"foutcode", labelResult},
+	{"melding", labelResult},
+	{"virhe", labelResult},
+	{"fel", labelResult},
+	{"felkod", labelResult},
+	{"felmeddelande", labelResult},
+	{"fejl*", labelResult},
+	{"feil*", labelResult},
+	{"błąd", labelResult},
+	{"wynik", labelResult},
+	{"kod", labelResult},
+	{"chyba", labelResult},
+	{"hiba", labelResult},
+	{"mensagem", labelResult},
+	{"mensaje", labelResult},
+	{"erro", labelResult},
+	{"código", labelResult},
+	{"codice", labelResult},
+	{"motivo", labelResult},
+	{"vastaus", labelResult},
+	{"svar", labelResult},
+	{"ошибка", labelResult},
+	{"результат", labelResult},
+	{"エラー", labelResult},
+	{"エラーコード", labelResult},
+	{"結果", labelResult},
+	{"错误", labelResult},
+	{"错误代码", labelResult},
+	{"결과", labelResult},
 	{"server", labelServer},
 	{"servername", labelServer},
 	{"smtpserver", labelServer},
@@ -178,6 +218,25 @@ var labelWords = []struct {
 	{"hote", labelServer},
 	{"smtp", labelServer},
 	{"rechner", labelServer},
+	{"poczty", labelServer},
+	{"serwer", labelServer},
+	{"szerver", labelServer},
+	{"palvelin", labelServer},
+	{"mailhub", labelServer},
+	{"smtphost", labelServer},
+	{"mta", labelServer},
+	{"nexthop", labelServer},
+	{"next-hop", labelServer},
+	{"smart_host", labelServer},
+	{"smtpd", labelServer},
+	{"uitgaand*", labelServer},
+	{"servidor*", labelServer},
+	{"сервер", labelServer},
+	{"サーバー", labelServer},
+	{"サーバ", labelServer},
+	{"服务器", labelServer},
+	{"伺服器", labelServer},
+	{"서버", labelServer},
 	{"adresse smtp", labelServer},
 	{"ssl*", labelSecurity},
 	{"tls*", labelSecurity},
@@ -189,6 +248,15 @@ var labelWords = []struct {
 	{"verschluesselung", labelSecurity},
 	{"sicherheit*", labelSecurity},
 	{"chiffrement", labelSecurity},
+	{"versleuteling", labelSecurity},
+	{"beveiliging", labelSecurity},
+	{"cifrado", labelSecurity},
+	{"cifratura", labelSecurity},
+	{"crittografia", labelSecurity},
+	{"criptografia", labelSecurity},
+	{"kryptering", labelSecurity},
+	{"salaus", labelSecurity},
+	{"szyfrowanie", labelSecurity},
 	{"cryptage", labelSecurity},
 	{"sécurité", labelSecurity},
 	{"usessl", labelSecurity},
@@ -200,6 +268,14 @@ var labelWords = []struct {
 	{"login", labelAuth},
 	{"authentifizierung", labelAuth},
 	{"authentification", labelAuth},
+	{"autenticación", labelAuth},
+	{"autenticacion", labelAuth},
+	{"autenticazione", labelAuth},
+	{"autenticação", labelAuth},
+	{"authenticatie", labelAuth},
+	{"autentisering", labelAuth},
+	{"autentifikace", labelAuth},
+	{"uwierzytelnianie", labelAuth},
 	{"to", labelTo},
 	{"dest*", labelTo},
 	{"recipient*", labelTo},
@@ -214,6 +290,20 @@ var labelWords = []struct {
 	{"destinatario", labelTo},
 	{"mailto", labelTo},
 	{"addressee", labelTo},
+	{"ontvanger*", labelTo},
+	{"aan", labelTo},
+	{"geadresseerde", labelTo},
+	{"mottagare", labelTo},
+	{"mottaker", labelTo},
+	{"modtager", labelTo},
+	{"odbiorca", labelTo},
+	{"do", labelTo},
+	{"vastaanottaja", labelTo},
+	{"destinatário*", labelTo},
+	{"till", labelTo},
+	{"til", labelTo},
+	{"宛先", labelTo},
+	{"收件人", labelTo},
 	{"from", labelFrom},
 	{"sender*", labelFrom},
 	{"absender*", labelFrom},
@@ -223,6 +313,18 @@ var labelWords = []struct {
 	{"de", labelFrom},
 	{"mittente", labelFrom},
 	{"remitente", labelFrom},
+	{"afzender*", labelFrom},
+	{"van", labelFrom},
+	{"avsändare", labelFrom},
+	{"avsender", labelFrom},
+	{"afsender", labelFrom},
+	{"nadawca", labelFrom},
+	{"od", labelFrom},
+	{"da", labelFrom},
+	{"från", labelFrom},
+	{"fra", labelFrom},
+	{"送信者", labelFrom},
+	{"发件人", labelFrom},
 }
 
 // labelIndex finds the words of labels: whole ones by themselves, open ones and
@@ -262,18 +364,8 @@ func kindOfLabel(label string) labelKind {
 		for end < len(label) && isLabelByte(label[end]) {
 			end++
 		}
-		word := label[at:end]
-		if i, ok := labelIndex.whole[word]; ok && i < best {
+		if i := labelRow(label[at:end]); i < best {
 			best = i
-		}
-		for _, i := range labelIndex.open[word[0]] {
-			if i >= best {
-				break
-			}
-			w := labelWords[i].word
-			if strings.HasPrefix(word, w[:len(w)-1]) {
-				best = i
-			}
 		}
 		at = end
 	}
@@ -288,6 +380,71 @@ func kindOfLabel(label string) labelKind {
 		return labelNone
 	}
 	return labelWords[best].kind
+}
+
+// labelRow is the row of labelWords for one word of a label; len(labelWords) if
+// there is none. Of a compound ("smtp-serveradresse", "mail.smtp.port",
+// "smtp_auth_user") that is not known as a whole, the last part that is known
+// says what it is.
+func labelRow(word string) int {
+	if i := labelRowOfWhole(word); i < len(labelWords) {
+		return i
+	}
+	for end := len(word); end > 0; {
+		cut := strings.LastIndexAny(word[:end], "-_.")
+		part := word[cut+1 : end]
+		switch {
+		case part == "":
+		case strings.IndexByte(word, '.') >= 0:
+			// A key of a configuration; names of classes have dots, too.
+			if i, ok := labelIndex.whole[part]; ok {
+				return i
+			}
+		default:
+			if i := labelRowOfWhole(part); i < len(labelWords) {
+				return i
+			}
+		}
+		end = cut
+	}
+	return len(labelWords)
+}
+
+// serverEndings end the compounds that German, Dutch and the Scandinavian
+// languages make of the word for a mail server.
+var serverEndings = []string{"server", "serveradresse", "servername", "servernavn", "servernamn", "serveradres"}
+
+// serverBeginnings tell a mail server from the others in such compounds.
+var serverBeginnings = []string{"mail", "smtp", "post", "e-mail", "email", "sende", "ausgang", "relay"}
+
+func labelRowOfWhole(word string) int {
+	best := len(labelWords)
+	if i, ok := labelIndex.whole[word]; ok {
+		best = i
+	}
+	for _, i := range labelIndex.open[word[0]] {
+		if i >= best {
+			break
+		}
+		w := labelWords[i].word
+		if strings.HasPrefix(word, w[:len(w)-1]) {
+			best = i
+		}
+	}
+	if best < len(labelWords) || len(word) < 8 {
+		return best
+	}
+	for _, e := range serverEndings {
+		if !strings.HasSuffix(word, e) {
+			continue
+		}
+		for _, b := range serverBeginnings {
+			if strings.HasPrefix(word, b) {
+				return labelIndex.whole["server"]
+			}
+		}
+	}
+	return best
 }
 
 func isLabelByte(c byte) bool { return isWordByte(c) || c >= 0x80 || c == '_' || c == '-' || c == '.' }
@@ -348,8 +505,11 @@ func pairs(line []byte) []labelled {
 			continue
 		}
 		stop = from
-		for stop < len(line) && line[stop] != ' ' && line[stop] != '\t' && line[stop] != ',' && line[stop] != ';' {
+		for stop < len(line) && line[stop] != ' ' && line[stop] != '\t' && line[stop] != ',' && line[stop] != ';' && line[stop] != '(' {
 			stop++
+		}
+		if stop < len(line) && line[stop] == '(' {
+			stop++ // a call: its first argument may be a pair as well
 		}
 		if kind == labelResult {
 			stop = from // "Error: Server: …" is nested, and "Result: code: 554"
@@ -412,6 +572,10 @@ func labelBefore(line []byte, i, stop int) (start int, label string, kind labelK
 	shortest := -1
 	for at > stop && end-at < 48 && words < 6 {
 		c := line[at-1]
+		if c == '-' && at > 1 && line[at-2] == ' ' && at < len(line) && line[at] == ' ' {
+			at++
+			break // a dash between two pairs
+		}
 		if isLabelByte(c) || c == '(' || c == ')' || c == '/' || c == '#' {
 			at--
 			continue
@@ -434,7 +598,7 @@ func labelBefore(line []byte, i, stop int) (start int, label string, kind labelK
 	if at >= end {
 		return -1, "", labelNone
 	}
-	bounded := at == 0 || at > stop || stop == 0
+	bounded := at == 0 || at > stop || stop == 0 || line[at-1] == '('
 	if at <= stop && stop > 0 && shortest >= 0 {
 		at, bounded = shortest, true
 	}

@@ -42,6 +42,12 @@ func (d *Document) joinHosts(relays []string) bool {
 		for tail < len(text) && tail-next < 255 && isHostByte(text[tail]) {
 			tail++
 		}
+		if isReplyText(text[next:]) {
+			continue // "Connected to H." and the greeting below it
+		}
+		if text[cut-1] == '.' && underRelay(text[next:tail], relays) {
+			continue // a sentence ends here, and a name of the relay begins the next one
+		}
 		name := make([]byte, 0, 128)
 		name = append(name, text[head:cut]...)
 		name = append(name, bytes.TrimRight(text[next:tail], ".-")...)
@@ -71,6 +77,14 @@ func (d *Document) joinHosts(relays []string) bool {
 	d.move(r)
 	d.apply(r)
 	return true
+}
+
+// underRelay reports whether the name is that of a host of a relay, not only its
+// domain.
+func underRelay(name []byte, relays []string) bool {
+	name = bytes.TrimRight(name, ".-")
+	n := bytes.IndexByte(name, '.')
+	return n > 0 && transcript.HostIsUnderAny(string(name), relays) && transcript.HostIsUnderAny(string(name[n+1:]), relays)
 }
 
 var dot = []byte{'.'}
