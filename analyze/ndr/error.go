@@ -54,6 +54,7 @@ var errorClients = []errorClient{
 	{"system.net.mail.", "dotnet", 25},
 	{"unhandled exception. system.net.mail.", "dotnet", 25},
 	{"mailkit.", "dotnet", 0},
+	{"the mail could not be sent to the recipients because of the mail server failure", "dotnet", 25}, // SQL Server's Database Mail
 	{"javax.mail.", "javamail", 0},
 	{"jakarta.mail.", "javamail", 0},
 	{"com.sun.mail.", "javamail", 0},
@@ -187,7 +188,7 @@ func sniffError(b *Block) int {
 		}
 		if !reply {
 			n, _ := findReply(line)
-			reply = n >= 0
+			reply = n >= 0 || quotesResponse(line)
 		}
 	}
 	switch {
@@ -206,6 +207,21 @@ func sniffError(b *Block) int {
 		return 16
 	}
 	return 0
+}
+
+// quotesResponse reports whether a line gives a server's reply behind words that
+// announce one, also when the client dropped the three digits.
+func quotesResponse(line []byte) bool {
+	if !bytes.Contains(line, []byte("erv")) {
+		return false // no server in any of the languages
+	}
+	for _, w := range responseWords {
+		if n := foldIndex(line, w); n >= 0 {
+			rest := bytes.TrimLeft(line[n+len(w):], " \t\"'")
+			return statusCode(rest) != "" || len(leadingDigits(rest)) == 3
+		}
+	}
+	return false
 }
 
 // told is what a piece of the text tells about one try.

@@ -205,6 +205,7 @@ func (t *told) netReply(line []byte, base, number int) bool {
 			at += k
 			text = bytes.TrimLeft(text[k:], " :")
 		}
+		text = closeBrackets(text)
 		r, ok := transcript.ParseReply(strings.TrimRight(string(text), " \"'"))
 		if !ok {
 			code := 0
@@ -231,6 +232,23 @@ func (t *told) netReply(line []byte, base, number int) bool {
 		return true
 	}
 	return false
+}
+
+// closeBrackets cuts the end off a reply that closes brackets which were opened
+// before it: "(… The server response was: 5.7.1 … denied). )".
+func closeBrackets(text []byte) []byte {
+	depth := 0
+	for i, c := range text {
+		switch c {
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth < 0 {
+				return bytes.TrimRight(text[:i], " .")
+			}
+		}
+	}
+	return text
 }
 
 // phpRecipient reads "r: <r>: Relay access denied", with which PHPMailer lists

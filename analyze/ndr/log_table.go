@@ -5,6 +5,7 @@ package ndr
 var traceFamilies = []family{
 	{format: "queue", nature: NatureLog, sniff: sniffQueue, read: readQueue},
 	{format: "log", nature: NatureLog, sniff: sniffLog, read: readLog},
+	{format: "spoken-log", nature: NatureLog, sniff: sniffSpoken, read: readSpoken},
 	{format: "dialogue", nature: NatureDialogue, sniff: sniffDialogue, read: readDialogue},
 	{format: "program-error", nature: NatureError, sniff: sniffError, read: readError},
 }

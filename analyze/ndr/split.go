@@ -198,6 +198,9 @@ func (s *cutter) mark(m *mark) {
 			return // it stays the outer family's
 		}
 	}
+	if begins && m.sign == signPostfix && bytes.IndexByte(s.b.Doc.Text[m.at:s.b.End()], '@') < 0 {
+		begins = false // the introduction of what stands above it: it names nobody
+	}
 	if begins {
 		s.cut(s.start(line))
 	}
