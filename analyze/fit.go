@@ -129,7 +129,7 @@ func (e *ending) sameFault(q *question) bool {
 	if q.tls == "" {
 		return !q.probe || e.tls == "" || q.stage != transcript.StageTLS
 	}
-	return q.tls == e.tls || q.tls == "alert" && e.tls == "protocol-version"
+	return q.tls == e.tls || q.tls == "alert" && (e.tls == "protocol-version" || e.tls == "internal-error")
 }
 
 func isTLSFault(f transcript.Fault) bool {

@@ -431,6 +431,7 @@ var tlsHeadlines = [...]struct{ problem, what, do string }{
 	{"certificate-name-mismatch", "the certificate is for other names than ", "dial the published name"},
 	{"certificate-unknown-issuer", "an unknown authority signed for ", "remove interception on the way"},
 	{"protocol-version", "the client's TLS version is too old for ", "update the client to TLS 1.2"},
+	{"internal-error", "a fault of its own ended TLS at ", "retry, then report it"},
 	{"certificate-weak-key", "the certificate's key is too weak at ", "report it"},
 	{"implicit-tls", "TLS is spoken from the first byte at ", "check the port: 587 wants STARTTLS, 465 TLS at once"},
 	{problemImplicit, "the client started TLS at once on ", "choose STARTTLS, not SSL/TLS"},

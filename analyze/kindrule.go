@@ -136,6 +136,7 @@ var tlsParty = [...]struct {
 	{"protocol-version", SenderSystem},
 	{problemNotTLS, Network},
 	{"alert", RelayPlatform},
+	{"internal-error", RelayPlatform},
 	{"interrupted", Network},
 }
 
@@ -165,6 +166,9 @@ var tlsWords = [...]struct{ words, problem string }{
 	{"tls1.0", "protocol-version"},
 	{"tlsv1.0", "protocol-version"},
 	{"no shared cipher", "protocol-version"},
+	{"alert internal error", "internal-error"},
+	{"alert internal_error", "internal-error"},
+	{"remote error: tls: internal error", "internal-error"},
 	{"alert handshake failure", "alert"},
 	{"handshake_failure", "alert"},
 }

@@ -648,6 +648,11 @@ func (r *road) handshake(verify bool) bool {
 		}
 		return false
 	}
+	if acc.Has("tls-alert") != nil {
+		r.e.tls = "internal-error"
+		r.failed(transcript.StageTLS, transcript.FaultTLS, says("tls-alert"))
+		return false
+	}
 	hello := policy.Command{Verb: policy.Handshake, Arg: c.MaxTLS}
 	if acc.Has("tls10-only") != nil {
 		hello.Arg = "1.0"

@@ -182,6 +182,7 @@ func families() []row {
 
 		// Certificates.
 		{name: "rsa", script: toTLS + "> STARTTLS\n< 220 go\ntls cert=rsa\n" + h.ehlo2 + h.auth + h.envelope, verdict: ok},
+		{name: "the server's own fault", script: toTLS + "> STARTTLS\n< 220 go\nhello \"\\x15\\x03\\x03\\x00\\x02\\x02\\x50\"\nclose\n", stage: tls, fault: transcript.FaultTLS, verdict: "handshake-failed/tls", problem: "internal-error"},
 		{name: "a certificate without end", script: toTLS + "> STARTTLS\n< 220 go\ntls cert=too-large\nstall\n", stage: tls, fault: transcript.FaultLimit, verdict: "handshake-failed/tls", problem: "interrupted"},
 		{name: "long chain", script: toTLS + "> STARTTLS\n< 220 go\ntls cert=long-chain\nstall\n", verdict: "*"},
 		{name: "insecure: goes on without AUTH", script: toTLS + "> STARTTLS\n< 220 go\ntls cert=self-signed\n" + h.ehlo2 + "> QUIT\n< 221 bye\n", stage: tls, fault: certF, verdict: "handshake-failed/tls", change: func(_ *target, _ *thePlan, o *options) { o.InsecureTLS = true }},

@@ -22,6 +22,7 @@ import (
 const (
 	problemVersion     = "protocol-version"
 	problemNotTLS      = "not-tls"
+	problemInternal    = "internal-error" // the server tells of a fault of its own
 	problemAlert       = "alert"
 	problemInterrupted = "interrupted"
 	problemImplicit    = "implicit-tls" // the server speaks TLS from the first byte on a STARTTLS port
@@ -252,6 +253,9 @@ func (w *wire) handshakeFlaw(err error) (*transcript.TLS, *flaw) {
 		facts.Alert = name
 		if name == "protocol_version" {
 			return set(transcript.FaultTLS, problemVersion, "the server refuses TLS 1.2 and later: alert protocol_version")
+		}
+		if name == "internal_error" {
+			return set(transcript.FaultTLS, problemInternal, "the server ended the handshake for a fault of its own: alert internal_error")
 		}
 		return set(transcript.FaultTLS, problemAlert, "the server ended the handshake with the alert "+name)
 	}

@@ -60,6 +60,7 @@ var faultKinds = []FaultKind{
 	{"tls-close", LayerTLS, "", "", "the connection is closed in place of the handshake"},
 	{"tls-reset", LayerTLS, "", "", "the connection is reset in place of the handshake"},
 	{"tls-hang", LayerTLS, "", "", "nothing comes in place of the handshake"},
+	{"tls-alert", LayerTLS, "T4", "", "the relay breaks the handshake off: alert internal_error"},
 	{"tls10-only", LayerTLS, "T5", "", "the two sides share no version of TLS"},
 	{"cert-expired", LayerTLS, "T2", "", "the certificate is past its date"},
 	{"cert-not-yet", LayerTLS, "T2", "", "the certificate's date is still to come"},

@@ -138,7 +138,8 @@ type TLS struct {
 	// cause: certificate-expired, certificate-not-yet-valid,
 	// certificate-name-mismatch, certificate-unknown-issuer, certificate-weak-key
 	// (RSA under 2,048 bits), or "protocol-version", "not-tls", "implicit-tls" (the
-	// peer speaks TLS from the first byte on a STARTTLS port), "alert",
+	// peer speaks TLS from the first byte on a STARTTLS port), "internal-error"
+	// (the peer's alert about a fault of its own), "alert" (another one),
 	// "interrupted" for the handshake itself.
 	Problem string
 	Detail  string // one sentence of ours made from the certificate's fields

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -319,6 +320,8 @@ func handshakeFault(err error) (fault transcript.Fault, problem, detail string) 
 		return transcript.FaultCertificate, "certificate-expired", "the certificate is past its date"
 	case errors.As(err, &record):
 		return transcript.FaultTLS, "not-tls", "what came is no TLS"
+	case alertNumber(err) == 80:
+		return transcript.FaultTLS, "internal-error", "the server ended the handshake for a fault of its own"
 	case errors.As(err, &alert):
 		return transcript.FaultTLS, "protocol-version", "the server refused the handshake by an alert"
 	case isTimeout(err):
@@ -330,6 +333,17 @@ func handshakeFault(err error) (fault transcript.Fault, problem, detail string) 
 	}
 	// What is left is a version or cipher that the two sides do not share.
 	return transcript.FaultTLS, "protocol-version", "the two sides share no version of TLS"
+}
+
+// alertNumber is the number of the alert by which the server ended a handshake
+// (RFC 8446 §6), or -1. crypto/tls keeps it in an unexported type.
+func alertNumber(err error) int {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" && op.Err != nil {
+		if v := reflect.ValueOf(op.Err); v.Kind() == reflect.Uint8 {
+			return int(v.Uint())
+		}
+	}
+	return -1
 }
 
 // login authenticates; it reports whether the session goes on. Where AUTH is not

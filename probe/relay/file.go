@@ -235,7 +235,7 @@ func parseStep(line string) (fileStep, error) {
 
 var tlsProblems = []string{
 	"certificate-expired", "certificate-not-yet-valid", "certificate-name-mismatch", "certificate-unknown-issuer",
-	"protocol-version", "not-tls", "interrupted",
+	"protocol-version", "not-tls", "interrupted", "internal-error",
 }
 
 // parseTruth reads a line of the truth.

@@ -276,6 +276,11 @@ var scenarios = []Scenario{
 		Truth: road("handshake-failed", "tls", "network", "certificate-unknown-issuer", "remove the interception, or update the trusted authorities"),
 	},
 	{
+		ID: "S35", Name: "tls-alert", Title: "the relay breaks the handshake off by an alert: its keys are unusable",
+		Setup: do("fault set tls-alert"),
+		Truth: road("handshake-failed", "tls", "relay-platform", "starttls-unavailable", "retry, then report it"),
+	},
+	{
 		ID: "S38", Name: "tls10-only", Title: "the two sides share no version of TLS",
 		Setup: do("fault set tls10-only"),
 		Truth: road("handshake-failed", "tls", "sender-system", "tls-too-old", "TLS 1.2 or newer is needed"),

@@ -616,10 +616,19 @@ func (r *Relay) tlsConfig(w *wire) *tls.Config {
 	if w.fault("tls10-only") != nil {
 		c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS10
 	}
+	if w.fault("tls-alert") != nil {
+		c.GetCertificate = unusableKeys
+		return c
+	}
 	if cert, err := r.certificate(w.certificateKind()); err == nil {
 		c.Certificates = []tls.Certificate{*cert}
 	}
 	return c
+}
+
+// unusableKeys is told to the client as the alert internal_error.
+func unusableKeys(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return nil, errors.New("the keys are unusable")
 }
 
 // presented is the leaf that this session's client saw.

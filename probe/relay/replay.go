@@ -475,6 +475,8 @@ func (c *play) handshake() error {
 	case kind != "" || fault == nil:
 	case problem == "protocol-version":
 		config.MinVersion, config.MaxVersion = tls.VersionTLS10, tls.VersionTLS10
+	case problem == "internal-error":
+		config.GetCertificate = unusableKeys
 	case problem == "not-tls":
 		_ = c.hello()
 		_ = c.write("500 5.5.2 Error: command not recognized\r\n")
@@ -494,7 +496,9 @@ func (c *play) handshake() error {
 	if err != nil {
 		return errHangUp
 	}
-	config.Certificates = []tls.Certificate{*cert}
+	if config.GetCertificate == nil {
+		config.Certificates = []tls.Certificate{*cert}
+	}
 	conn := tls.Server(c.conn, config)
 	if err := conn.Handshake(); err != nil {
 		return errHangUp

@@ -105,6 +105,8 @@ func (w *wire) refusedTLS(x *transcript.Exchange, version string) {
 		x.Fault = transcript.FaultCertificate
 	case w.fault("tls10-only") != nil || version == "1.0" || version == "1.1":
 		problem = "protocol-version"
+	case w.fault("tls-alert") != nil:
+		problem = "internal-error"
 	default:
 		problem = "interrupted"
 	}
