@@ -254,6 +254,7 @@ func checkDomain(name string) error {
 var errAddress = errors.New("write an address like alice@customer.example")
 
 func checkAddress(a string) error {
+	a = strings.ToLower(a) // as it is kept: some letters grow
 	local, domain, ok := splitAddress(a)
 	if !ok || local == "" || len(a) > 320 || strings.ContainsAny(a, " \t<>\"") {
 		return fmt.Errorf("%q is not an address: %w", a, errAddress)

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Result is what a statement gives back beside its effect.
@@ -330,6 +332,9 @@ func tokens(line string) ([]token, error) {
 	line = strings.TrimSpace(line)
 	if strings.HasPrefix(line, "#") {
 		return nil, nil
+	}
+	if !utf8.ValidString(line) {
+		return nil, errors.New("the line is not UTF-8")
 	}
 	var out []token
 	for line != "" {
