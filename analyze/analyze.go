@@ -176,6 +176,7 @@ func judgeCases(cases []ndr.Case, text []byte, in *Input, o Options) *Report {
 	all = settle(all)
 	j.explain(all)
 	r := j.report(all, notes, in)
+	o.Explainer.reword(r)
 	hide(r, text, cases)
 	return r
 }

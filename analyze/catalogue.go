@@ -1,7 +1,6 @@
 package analyze
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -22,9 +21,13 @@ type catalogueTest struct {
 	who   Party
 	cost  string
 	price int // of the cost, to weigh: 1 is a glance
-	// look reads what the test would show off a world; several words where the
-	// world leaves it open.
+	// look reads what the test would show off a world: several words where the
+	// world leaves it open, none where it says nothing of it, so that anything
+	// may be shown.
 	look func(*policy.World, []*ending) []string
+	// stated reports whether a text says already what the look would show; nil:
+	// the comparison of worlds sees to that.
+	stated func(*question) bool
 	// probe is what is tried, for tests that are a try.
 	probe *TestProbe
 }
@@ -32,14 +35,25 @@ type catalogueTest struct {
 // TestProbe is a try that handoff can make by itself: the relay is asked again
 // with one thing changed. Nothing is delivered.
 type TestProbe struct {
-	Port        int    // 0: as before
-	Auth        bool   // with the credential
-	Sender      string // another envelope sender: "known-good" or "other-domain"; empty: as before
-	OtherRegion bool   // the host of the other region, with the same credential
-	RightName   bool   // look the published name up in place of the configured one, no more
-	Elsewhere   bool   // from another network
+	Port        int       // 0: as before
+	Auth        bool      // with the credential
+	Sender      TrySender // another envelope sender; empty: as before
+	OtherRegion bool      // the host of the other region, with the same credential if there is one
+	RightName   bool      // look the published name up in place of the configured one, no more
+	Elsewhere   bool      // from another network
 	After       time.Duration
 }
+
+// TrySender is which envelope sender a try takes in place of the one that failed.
+type TrySender string
+
+// The senders of tries.
+const (
+	SameSender        TrySender = ""
+	KnownGoodSender   TrySender = "known-good"   // of the same domain, known to work
+	LoginSender       TrySender = "login"        // the login's own name; a user of that name should exist (A19)
+	OtherDomainSender TrySender = "other-domain" // known to work, of another domain of the account
+)
 
 // Costs, from a glance to a day of waiting for somebody's answer.
 const (
@@ -79,6 +93,37 @@ var catalogue = []catalogueTest{
 		},
 	},
 	{
+		id: "read-encryption", do: "read in the sending system's settings which encryption is on: none, STARTTLS, or TLS from the first byte (SSL/TLS)",
+		who: SenderSystem, cost: costSeconds, price: 1,
+		look: func(w *policy.World, _ []*ending) []string {
+			switch c := &w.Client; {
+			case c.Port == 25:
+				return nil // it changes nothing there
+			case c.Implicit:
+				return []string{"TLS from the first byte"}
+			default:
+				return yes(c.StartTLS, "STARTTLS", "none")
+			}
+		},
+	},
+	{
+		id: "read-reply", do: "read the server's whole reply, or the words of the fault, in the sending system's log",
+		who: SenderSystem, cost: costMinute, price: 2,
+		stated: func(q *question) bool { return q.words || q.tls != "" || q.symptom != symptomNone },
+		look: func(_ *policy.World, es []*ending) []string {
+			var out []string
+			for _, e := range es {
+				if e.foreign || e.place != placeRelay {
+					return nil // another server's words are its own
+				}
+				if word := endWords(e); !slices.Contains(out, word) {
+					out = append(out, word)
+				}
+			}
+			return out
+		},
+	},
+	{
 		id: "read-login", do: "look in the sending system's log whether 235, the login that worked, stands before the refusal",
 		who: SenderSystem, cost: costMinute, price: 2,
 		look: func(_ *policy.World, es []*ending) []string {
@@ -95,9 +140,11 @@ var catalogue = []catalogueTest{
 	{
 		id: "compare-sender", do: "compare the envelope sender (MAIL FROM) with the login name and with the domains of the account",
 		who: SenderSystem, cost: costSeconds, price: 1,
-		look: func(w *policy.World, _ []*ending) []string {
+		look: func(w *policy.World, es []*ending) []string {
 			c := &w.Client
 			switch {
+			case !reached(es, transcript.StageEnvelope):
+				return nil // no sender was looked at: it can be any
 			case c.Sender == "":
 				return []string{"it is empty"}
 			case ourDomain(w.Account, c.Sender) == nil && !strings.HasSuffix(c.Sender, "@customer.example"):
@@ -239,15 +286,23 @@ var catalogue = []catalogueTest{
 	},
 	{
 		id: "probe-known-sender", do: "repeat it with another sender of the same domain that is known to work",
-		who: SenderSystem, cost: costMinutes, price: 3, probe: &TestProbe{Sender: "known-good"},
+		who: SenderSystem, cost: costMinutes, price: 3, probe: &TestProbe{Sender: KnownGoodSender},
+	},
+	{
+		id: "probe-login-sender", do: "repeat it on 587 with the login's own name as sender: handoff probe HOST --ports 587 --user U --from U --to R",
+		who: SenderSystem, cost: costMinute, price: 2, probe: &TestProbe{Port: 587, Auth: true, Sender: LoginSender},
 	},
 	{
 		id: "probe-other-domain", do: "repeat it with a sender of another domain of the account",
-		who: SenderSystem, cost: costMinutes, price: 3, probe: &TestProbe{Sender: "other-domain"},
+		who: SenderSystem, cost: costMinutes, price: 3, probe: &TestProbe{Sender: OtherDomainSender},
 	},
 	{
 		id: "probe-other-region", do: "try the same credential at the host of the other region: outbound-eu1 for outbound-us1, or the other way round",
 		who: SenderSystem, cost: costMinute, price: 3, probe: &TestProbe{Port: 587, Auth: true, OtherRegion: true},
+	},
+	{
+		id: "probe-25-other-region", do: "try port 25 at the host of the other region, without a login, from the sending system: outbound-eu1 for outbound-us1, or the other way round",
+		who: SenderSystem, cost: costMinute, price: 3, probe: &TestProbe{Port: 25, OtherRegion: true},
 	},
 	{
 		id: "resolve-right-name", do: "look up outbound-us1.ppe-hosted.com from the sending system",
@@ -287,60 +342,6 @@ var catalogue = []catalogueTest{
 			return out
 		},
 	},
-}
-
-// Senders that work in every healthy world, for tries with another sender.
-const (
-	knownGoodSender   = "bot@customer.example"
-	otherDomainSender = "bob@second.example"
-)
-
-// elsewhere is an address that nobody listed.
-var elsewhere = netip.MustParseAddr("203.0.113.200")
-
-// roadFault reports whether a fault is of the customer's own network: from
-// elsewhere it is gone.
-func roadFault(f policy.Fault) bool {
-	for _, k := range policy.FaultKinds() {
-		if k.Name == f.Name {
-			return k.Layer != policy.LayerPolicy && !strings.HasPrefix(k.Name, "downstream-") && k.Name != "cert-expired" && k.Name != "cert-not-yet" && k.Name != "slow"
-		}
-	}
-	return false
-}
-
-// change makes the world of a try out of a scenario's.
-func (p *TestProbe) change(w *policy.World) *policy.World {
-	w = w.Clone()
-	c := &w.Client
-	if p.Port != 0 {
-		c.Port, c.Auth, c.StartTLS, c.Implicit, c.MaxTLS = p.Port, p.Auth, true, false, "1.3"
-		c.Route, c.Tester, c.Slow, c.Clock = "relay", "", false, 0
-	}
-	switch p.Sender {
-	case "known-good":
-		c.Sender, c.Forwards, c.Sent = knownGoodSender, "", 0
-	case "other-domain":
-		c.Sender, c.Forwards, c.Sent = otherDomainSender, "", 0
-	}
-	if p.OtherRegion {
-		if r, ok := region(c.Host); ok && r == "us1" {
-			c.Host = "outbound-eu1.ppe-hosted.com"
-		} else {
-			c.Host = "outbound-us1.ppe-hosted.com"
-		}
-	}
-	if p.RightName {
-		c.Host = "outbound-us1.ppe-hosted.com"
-	}
-	if p.Elsewhere {
-		w.Account.Faults = slices.DeleteFunc(w.Account.Faults, roadFault)
-		c.Address = elsewhere
-	}
-	if p.After > 0 {
-		w.Account.Settle(worldTime.Add(p.After), worldTime)
-	}
-	return w
 }
 
 // CatalogueTest is a test as others see it: for help, and for a dialogue that

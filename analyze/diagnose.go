@@ -31,6 +31,16 @@ func NewDiagnosis(obs []Observation, f Facts) *Diagnosis {
 	return newDiagnosis(Explain(obs, f), obs, f)
 }
 
+// Explain is the package's Explain with the facts and the pages of the options.
+func (o *Options) Explain(obs []Observation) Explanation {
+	return o.explainer().Explain(obs, o.Facts)
+}
+
+// NewDiagnosis is the package's with the facts and the pages of the options.
+func (o *Options) NewDiagnosis(obs []Observation) *Diagnosis {
+	return newDiagnosis(o.Explain(obs), obs, o.Facts)
+}
+
 func newDiagnosis(e Explanation, obs []Observation, f Facts) *Diagnosis {
 	return &Diagnosis{x: e.x, sets: slices.Clone(e.Sets), obs: obs, qs: e.qs, facts: f}
 }
@@ -46,19 +56,26 @@ func (d *Diagnosis) Steps() []DiagnosisStep { return slices.Clone(d.steps) }
 // Next is the best test now; ok is false when one explanation is left or no test
 // splits the rest.
 func (d *Diagnosis) Next() (t CatalogueTest, ok bool) {
-	plans := d.plans()
+	plans := d.plans(1)
 	if len(plans) == 0 {
 		return CatalogueTest{}, false
 	}
-	return CatalogueTest{NextTest: plans[0].test, Probe: plans[0].t.probe}, true
+	return d.proposed(&plans[0]), true
 }
 
-// Plan is the next tests as they stand now, best first: what to do, and what if
-// that does not settle it.
+func (d *Diagnosis) proposed(p *plan) CatalogueTest {
+	c := CatalogueTest{NextTest: p.test, Probe: p.t.probe}
+	c.Do = dress(&p.test, d.obs, &d.facts)
+	return c
+}
+
+// Plan is every test that splits what is left, the best split for its cost
+// first.
 func (d *Diagnosis) Plan() []CatalogueTest {
 	var out []CatalogueTest
-	for _, p := range d.plans() {
-		out = append(out, CatalogueTest{NextTest: p.test, Probe: p.t.probe})
+	plans := d.plans(0)
+	for i := range plans {
+		out = append(out, d.proposed(&plans[i]))
 	}
 	return out
 }
@@ -71,7 +88,10 @@ func (d *Diagnosis) Answer(test, shown string) error {
 	if err != nil {
 		return err
 	}
-	return d.keep(t, shown, func(s *scene) bool { return slices.Contains(d.show(t, s), shown) })
+	return d.keep(t, shown, func(s *scene) bool {
+		words := d.show(t, s)
+		return len(words) == 0 || slices.Contains(words, shown)
+	})
 }
 
 // Skip leaves a test out: nobody can do it, or nobody knows the answer.
@@ -99,7 +119,7 @@ func (d *Diagnosis) Observe(test string, o Observation) error {
 	if text := o.Reply.Text(); text != "" {
 		shown = fmt.Sprintf("%d %s %s", o.Reply.Code, o.Reply.Enhanced, text)
 	}
-	return d.keep(t, shown, func(s *scene) bool { return len(fitting(s.tried(t), &q)) > 0 })
+	return d.keep(t, shown, func(s *scene) bool { return s.predictsTry(t, &q) })
 }
 
 // keep leaves the scenes that predict what was shown.

@@ -62,8 +62,8 @@ func TestProbe587TellsPortAndSenderApart(t *testing.T) {
 	for _, want := range []struct{ show, cause string }{
 		{"it is accepted", "wrong-port"},
 		{"it is accepted", "sending-server-not-listed"},
-		{rad, "sender-not-registered"},
-		{rad, "outbound-relay-off"},
+		{"554 5.7.1 Relay access denied", "sender-not-registered"},
+		{"554 5.7.1 Relay access denied", "outbound-relay-off"},
 	} {
 		k := slices.IndexFunc(p.Shows, func(s Showing) bool { return s.Show == want.show })
 		if k < 0 || !slices.Contains(p.Shows[k].Causes, want.cause) {

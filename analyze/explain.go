@@ -73,6 +73,8 @@ type Explainer struct {
 	scenes map[sceneKey][]*scene
 	// answers are what the judge made of it, for bulk runs.
 	answers memory
+	// findings are those whose words a folder of pages replaces.
+	findings map[string]Finding
 }
 
 // suspect is a cause with its worlds.
@@ -93,7 +95,7 @@ type scene struct {
 	profiles []ending // see profiles
 	mu       sync.Mutex
 	forced   map[force][]ending
-	tries    map[string][]ending // by test of the catalogue
+	tries    map[try]*tryResult
 }
 
 // sceneKey names two scenes that are simulated together.
@@ -324,7 +326,7 @@ func fitting(list []ending, q *question) []*ending {
 // force simulates the scene with the client of a probe: the port it chose,
 // STARTTLS, and AUTH if it was tried.
 func (s *scene) force(q *question) []ending {
-	k := force{port: q.port, auth: q.tried == transcript.Yes || q.loggedIn == transcript.Yes || q.stage == transcript.StageAuth}
+	k := forceOf(q)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e, ok := s.forced[k]; ok {
@@ -341,6 +343,11 @@ func (s *scene) force(q *question) []ending {
 	}
 	s.forced[k] = e
 	return e
+}
+
+// forceOf is what the client of a question was made to do.
+func forceOf(q *question) force {
+	return force{port: q.port, auth: q.tried == transcript.Yes || q.loggedIn == transcript.Yes || q.stage == transcript.StageAuth}
 }
 
 // found is a set of causes while they are ranked.

@@ -3,6 +3,7 @@ package analyze
 import (
 	"fmt"
 	"io/fs"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -59,7 +60,44 @@ func checkScenario(base string, lines []string) (int, string) {
 func WithCauses(fsys fs.FS) (*Explainer, []causes.Problem) {
 	docs, problems := causes.Overlay(causes.All(), fsys)
 	x, more := NewExplainer(docs)
+	for _, d := range docs {
+		if !d.Finding {
+			continue
+		}
+		if own, ok := causes.Find(causes.Findings(), d.ID); !ok || !reflect.DeepEqual(own, d) {
+			if x.findings == nil {
+				x.findings = map[string]Finding{}
+			}
+			x.findings[d.ID] = fromPage(&d)
+		}
+	}
 	return x, append(problems, more...)
+}
+
+// reword gives the findings of a report the words of the folder's pages. What
+// the judge said in place of a page's words stays.
+func (x *Explainer) reword(r *Report) {
+	if x == nil || len(x.findings) == 0 {
+		return
+	}
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		page, ok := x.findings[f.ID]
+		if !ok {
+			continue
+		}
+		own, _ := FindingOf(f.ID, nil)
+		if f.Title == own.Title {
+			f.Title = page.Title
+		}
+		if f.Why == own.Why {
+			f.Why = page.Why
+		}
+		if slices.Equal(f.Fix, own.Fix) {
+			f.Fix = slices.Clone(page.Fix)
+		}
+		f.Not, f.Source = page.Not, page.Source
+	}
 }
 
 // Replies are the refusals that the relay itself gives in a cause's scenarios,

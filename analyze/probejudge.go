@@ -32,7 +32,9 @@ func JudgeProbe(p Probe, o Options) *Report {
 	}
 	o.Facts.Intent = p.Intent
 	j := newProbeJudge(&p, &o)
-	return j.report()
+	r := j.report()
+	o.Explainer.reword(r)
+	return r
 }
 
 // probeJudge holds one run while it is judged.

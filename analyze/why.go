@@ -3,7 +3,6 @@ package analyze
 import (
 	"slices"
 	"sync"
-	"time"
 )
 
 // Causes for outcomes and sessions: the judge asks the inversion.
@@ -65,13 +64,11 @@ func (x *Explainer) answer(obs *Observation, f *Facts) answer {
 	if ok {
 		return a
 	}
-	o := *obs
-	o.When = time.Time{} // times of day come in afterwards
-	list := []Observation{o}
+	list := []Observation{*obs}
 	e := x.Explain(list, *f)
 	a.causes = e.Causes()
 	if len(a.causes) > 1 {
-		a.tests = NextTests(e, list, *f)
+		a.tests = plainTests(e, list, *f)
 	}
 	m.mu.Lock()
 	if m.m == nil || len(m.m) >= maxKnown {
@@ -82,24 +79,14 @@ func (x *Explainer) answer(obs *Observation, f *Facts) answer {
 	return a
 }
 
-// at are the tests with the time from which they are worth doing.
+// at are the tests with what is of this mail in their words.
 func (a *answer) at(obs *Observation, f *Facts) []NextTest {
-	if obs.When.IsZero() {
-		return a.tests
+	if len(a.tests) == 0 {
+		return nil
 	}
-	tests := a.tests
-	d := Diagnosis{obs: []Observation{*obs}, facts: *f}
+	tests := slices.Clone(a.tests)
 	for i := range tests {
-		t, err := find(tests[i].ID)
-		if err != nil {
-			continue
-		}
-		if when := d.when(t); when != "" {
-			if &tests[0] == &a.tests[0] {
-				tests = slices.Clone(tests)
-			}
-			tests[i].Do += when
-		}
+		tests[i].Do = dress(&tests[i], []Observation{*obs}, f)
 	}
 	return tests
 }

@@ -49,7 +49,7 @@ of several inputs the worst.`,
   handoff probe -o json HOST | handoff analyze -
   handoff analyze --fact credential-age=20m bounce.eml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := f.options()
+			o, err := p.analyzeOptions(f)
 			if err != nil {
 				return err
 			}
@@ -71,6 +71,7 @@ of several inputs the worst.`,
 	fs.StringSliceVar(&f.relayDomains, "relay-domain", nil, "`DOMAIN` of a relay beside ppe-hosted.com; repeatable")
 	fs.StringArrayVar(&f.facts, "fact", nil, "`NAME=VALUE` that you know and no text says: "+strings.Join(factNames(), ", ")+"; repeatable")
 	fs.BoolVar(&f.single, "single", false, "take each file as one text, even if it looks like a mailbox")
+	p.causesFlag(fs)
 	registerSecrets(fs)
 	return cmd
 }
@@ -93,10 +94,14 @@ func parseFacts(all []string, to *analyze.Facts) error {
 	return nil
 }
 
-func (f *analyzeFlags) options() (analyze.Options, error) {
+func (p *program) analyzeOptions(f *analyzeFlags) (analyze.Options, error) {
 	o := analyze.Options{RelayDomains: f.relayDomains, Facts: analyze.Facts{OurDomains: f.ourDomains}}
 	if f.jobs < 1 {
 		return o, usage("--jobs is 1 or more")
+	}
+	var err error
+	if o.Explainer, err = p.explainer(); err != nil {
+		return o, err
 	}
 	return o, parseFacts(f.facts, &o.Facts)
 }

@@ -144,6 +144,7 @@ has changed since the last one.`,
 	fs.BoolVar(&c.bundled, "bundled", false, "check the bundled reference relay")
 	fs.StringSliceVar(&c.scenarios, "scenario", nil, "with --bundled: `NAME` of a fault to show; repeatable")
 	f.register(fs, true)
+	p.causesFlag(fs)
 	return cmd
 }
 

@@ -99,7 +99,9 @@ Exit code: 0 nothing is wrong, 1 causes were found, 3 none that is known fits.`,
 				if cmd.Flags().Changed("intent") {
 					s.options.Facts.Intent = analyze.Intent(f.intent)
 				}
-				err = parseFacts(f.facts, &s.options.Facts)
+				if s.options.Explainer, err = p.explainer(); err == nil {
+					err = parseFacts(f.facts, &s.options.Facts)
+				}
 			}
 			if err != nil {
 				return err
@@ -118,6 +120,7 @@ Exit code: 0 nothing is wrong, 1 causes were found, 3 none that is known fits.`,
 	fs.BoolVar(&f.bundled, "bundled", false, "probe the bundled reference relay, in process, in place of HOST")
 	fs.StringSliceVar(&scenarios, "scenario", nil, "with --bundled: `NAME` of a fault or cause to show; repeatable")
 	f.register(fs, false)
+	p.causesFlag(fs)
 	return cmd
 }
 
@@ -155,7 +158,7 @@ func (s *diagnosis) run(ctx context.Context, files []string) error {
 	}
 	var d *analyze.Diagnosis
 	if len(s.obs) > 0 && s.base.Verdict.Status != analyze.OK {
-		d = analyze.NewDiagnosis(s.obs, s.options.Facts)
+		d = s.options.NewDiagnosis(s.obs)
 		s.narrow(ctx, d)
 	}
 	s.conclude(d)
@@ -207,7 +210,7 @@ func (s *diagnosis) read(name string) error {
 func (s *diagnosis) take(all []analyze.Observation) {
 	for _, o := range all {
 		if len(s.obs) > 0 {
-			e := analyze.Explain(append(slices.Clone(s.obs), o), s.options.Facts)
+			e := s.options.Explain(append(slices.Clone(s.obs), o))
 			if e.Empty() {
 				s.aside++
 				continue

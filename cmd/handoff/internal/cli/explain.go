@@ -3,8 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"strings"
 	"unicode/utf8"
 
@@ -17,7 +15,7 @@ import (
 )
 
 func (p *program) explainCommand() *cobra.Command {
-	var lint, with string
+	var lint string
 	cmd := &cobra.Command{
 		Use:   "explain [ID]",
 		Short: "what a finding or cause means, how to reproduce it, what to do",
@@ -27,8 +25,9 @@ on whose word all this is said. Without an ID it lists all pages. A rule of the
 decision table ("P1") and a statement of the service's article ("A13") are
 explained too.
 
---pages DIR lays a folder of your own pages over those of the program; --lint
-DIR checks such a folder and prints what is wrong with it, file and line.`,
+--causes DIR lays a folder of your own pages over those of the program, here and
+in analyze, probe, diagnose and check; --lint DIR checks such a folder and prints
+what is wrong with it, file and line.`,
 		Example: `  handoff explain
   handoff explain wrong-port
   handoff explain relay-access-denied
@@ -56,17 +55,9 @@ DIR checks such a folder and prints what is wrong with it, file and line.`,
 			if lint != "" {
 				return p.lint(lint)
 			}
-			docs := causes.All()
-			if with != "" {
-				fsys, err := folder(with)
-				if err != nil {
-					return err
-				}
-				var problems []causes.Problem
-				docs, problems = causes.Overlay(docs, fsys)
-				for _, x := range problems {
-					p.warn("%s", x)
-				}
+			docs, err := p.pages()
+			if err != nil {
+				return err
 			}
 			if len(args) == 0 {
 				return p.listPages(docs)
@@ -75,19 +66,8 @@ DIR checks such a folder and prints what is wrong with it, file and line.`,
 		}),
 	}
 	cmd.Flags().StringVar(&lint, "lint", "", "check the pages in `DIR`")
-	cmd.Flags().StringVar(&with, "pages", "", "lay the pages in `DIR` over those of the program")
+	p.causesFlag(cmd.Flags())
 	return cmd
-}
-
-func folder(name string) (fs.FS, error) {
-	st, err := os.Stat(name)
-	if err != nil {
-		return nil, fail(exitNoInput, "no folder "+name)
-	}
-	if !st.IsDir() {
-		return nil, usage(name + " is no folder")
-	}
-	return os.DirFS(name), nil
 }
 
 // lint prints what is wrong with a folder of pages: exit code 1 if anything is.

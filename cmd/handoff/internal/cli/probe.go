@@ -101,6 +101,7 @@ Exit code: 0 ready as intended, 1 a problem, 3 inconclusive.`,
 	fs.BoolVar(&f.bundled, "bundled", false, "probe the bundled reference relay, in process, in place of HOST")
 	fs.StringSliceVar(&scenarios, "scenario", nil, "with --bundled: `NAME` of a fault to show; repeatable ('handoff relay --scenario list')")
 	f.register(fs, false)
+	p.causesFlag(fs)
 	fs.StringVar(&transcriptFile, "transcript", "", "save the dialogue, secrets masked, to `FILE`")
 	fs.StringVar(&fromReport, "from-report", "", "take host, port, sender and recipient from a JSON report in `FILE`, '-' for standard input")
 	return cmd

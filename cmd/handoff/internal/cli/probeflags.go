@@ -182,6 +182,9 @@ func (p *program) job(ctx context.Context, f *probeFlags) (*job, error) {
 	if err := parseFacts(f.facts, &j.judge.Facts); err != nil {
 		return nil, err
 	}
+	if j.judge.Explainer, err = p.explainer(); err != nil {
+		return nil, err
+	}
 	return j, p.credential(ctx, f, j)
 }
 

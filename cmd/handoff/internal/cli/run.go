@@ -36,6 +36,7 @@ type program struct {
 	flags          common
 	started        bool // the command line was read without a mistake
 	stdinUsed      string
+	causes         string // folder of --causes
 }
 
 // Run runs handoff with the arguments behind the program's name and returns
@@ -119,6 +120,7 @@ the bundled reference relay and prints the answer as plain text.`,
 	root.Version = version()
 	root.SetVersionTemplate("handoff {{.Version}}\n")
 	p.flags.register(root.PersistentFlags())
+	p.causesFlag(root.Flags())
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return p.prepare(cmd) }
 	root.AddCommand(
 		p.probeCommand(), p.analyzeCommand(), p.diagnoseCommand(), p.checkCommand(), p.relayCommand(), p.explainCommand(), p.redactCommand(), p.completionCommand(), p.manCommand(), p.versionCommand(),

@@ -121,19 +121,27 @@ func (b *backend) Probe(ctx context.Context, f tui.Form, observe func(probe.Even
 // Analyze implements tui.Backend.
 func (b *backend) Analyze(_ context.Context, text []byte, source string) (tui.Run, error) {
 	began := b.p.now()
-	rep := analyze.Analyze(text, analyze.Options{Source: source})
+	x, err := b.p.explainer()
+	if err != nil {
+		return tui.Run{}, err
+	}
+	rep := analyze.Analyze(text, analyze.Options{Source: source, Explainer: x})
 	return tui.Run{Report: rep, Text: string(maskedText(text)), When: began, Took: b.p.now().Sub(began)}, nil
 }
 
 // AnalyzePath implements tui.Backend.
 func (b *backend) AnalyzePath(ctx context.Context, path string, each func(tui.Run)) error {
+	x, err := b.p.explainer()
+	if err != nil {
+		return err
+	}
 	messages := mailbox.Walk(ctx, []string{path}, mailbox.Options{})
 	type read struct {
 		run tui.Run
 		err error
 	}
 	for r := range mailbox.Map(ctx, messages, 0, func(m mailbox.Message) *read {
-		a := judgeMessage(&m, analyze.Options{}, false)
+		a := judgeMessage(&m, analyze.Options{Explainer: x}, false)
 		run := tui.Run{Report: a.report, When: b.p.now()}
 		if len(m.Data) <= maxWithLines && m.Line <= 1 { // of a part of a large file the lines count differently
 			run.Text = string(maskedText(m.Data))
