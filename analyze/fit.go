@@ -70,7 +70,8 @@ func (e *ending) answers(q *question) bool {
 // sameGate: that AUTH is not offered is a failure of TLS on 587 before STARTTLS
 // and one of AUTH on 25; a text without a port cannot tell the two apart.
 func (e *ending) sameGate(q *question) bool {
-	return e.symptom == symptomNoAuth && (q.stage == transcript.StageTLS || q.stage == transcript.StageAuth) && !q.said()
+	gate := e.symptom == symptomNoAuth || e.symptom == symptomNoMechanism && q.symptom == symptomNoLogin
+	return gate && (q.stage == transcript.StageTLS || q.stage == transcript.StageAuth) && !q.said()
 }
 
 // answersLater compares what came after the relay took the mail.
@@ -122,6 +123,12 @@ func (e *ending) sameFault(q *question) bool {
 	}
 	if e.fault != transcript.FaultNone && q.fault == transcript.FaultNone && q.session && (e.tls == "" || q.tls == "") {
 		return false // a dialogue would have shown the fault
+	}
+	if e.fault != transcript.FaultNone && (q.verdict == Refused || q.verdict == InboundRefused) {
+		return false // the server said something; what, is not told
+	}
+	if q.symptom == symptomNoLogin {
+		return e.symptom == symptomNoAuth || e.symptom == symptomNoMechanism
 	}
 	if q.symptom != symptomNone && q.symptom != e.symptom {
 		return false

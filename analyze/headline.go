@@ -288,6 +288,9 @@ func (g *judgement) words(host string) (what, do string) {
 		if g.rung == 3 && symptomOf(g.obs.Words, g.obs.Stage) == symptomNoMechanism {
 			return host + " offers no AUTH that the client has", "allow PLAIN or LOGIN in the client"
 		}
+		if g.rung == 3 && symptomOf(g.obs.Words, g.obs.Stage) == symptomNoLogin {
+			return host + " offers no AUTH that the client has", "switch STARTTLS on, allow PLAIN or LOGIN"
+		}
 		if g.rung == 3 && g.obs.Stage == transcript.StageAuth {
 			return host + " offers no AUTH", "use port 587, then look for a proxy on the way"
 		}

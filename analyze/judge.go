@@ -139,6 +139,11 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 			o.RefusedBy = name(j.answered(it))
 		}
 
+	case refusedUntold(c, it, stage) && j.relay(&it.Refuser):
+		g.rung = 2
+		o.Verdict, o.Confidence = Refused, Likely
+		o.RefusedBy = it.Refuser.Host
+
 	case it.Reply.IsZero() && afterDot(it, g.obs.Words) && (j.relay(&it.Target) || j.relay(&it.Refuser)):
 		g.rung = 4
 		o.Verdict, o.Confidence = InsufficientEvidence, Possible
@@ -309,7 +314,7 @@ func (j *judge) hidAuth(c *ndr.Case, it *ndr.Item, stage transcript.Stage, words
 	if stage == transcript.StageAuth && it.Reply.IsZero() && symptomOf(words, stage) == symptomNoMechanism {
 		return j.relay(&it.Refuser) || j.relay(&it.Target)
 	}
-	said := containsAny(words, noAuthWords)
+	said := containsAny(words, noAuthWords) || symptomOf(words, stage) == symptomNoLogin
 	if !said && (it.Fault != transcript.FaultNone || stage != transcript.StageTLS || it.Session != nil) {
 		return false
 	}
@@ -317,6 +322,14 @@ func (j *judge) hidAuth(c *ndr.Case, it *ndr.Item, stage transcript.Stage, words
 		return true
 	}
 	return j.relay(&it.Refuser) || j.relay(&it.Target)
+}
+
+// refusedUntold reports whether a program says that the server refused and does
+// not say how: "Login denied".
+func refusedUntold(c *ndr.Case, it *ndr.Item, stage transcript.Stage) bool {
+	return c.Nature == ndr.NatureError && it.Session == nil && it.Fault == transcript.FaultNone && !it.Refuser.IsZero() &&
+		it.Reply.IsZero() && it.LocalReply.IsZero() &&
+		(stage == transcript.StageAuth || stage == transcript.StageEnvelope || stage == transcript.StageData)
 }
 
 // formatGmail is Case.Format of Gmail's reports.

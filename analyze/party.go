@@ -40,7 +40,10 @@ func (j *judge) party(c *ndr.Case, it *ndr.Item, g *judgement, kind transcript.K
 		return Network
 	case Refused, InboundRefused, Deferred:
 		if it.Reply.IsZero() {
-			if g.rung == 3 {
+			switch g.rung {
+			case 2:
+				return partyOfStage(g.obs.Stage, 5)
+			case 3:
 				return SenderSystem
 			}
 			return Network // the connection broke

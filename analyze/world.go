@@ -100,6 +100,7 @@ const (
 	symptomNoStartTLS  symptom = "starttls-not-offered"
 	symptomNoAuth      symptom = "auth-not-offered"
 	symptomNoMechanism symptom = "no-mechanism"
+	symptomNoLogin     symptom = "no-login"    // either of these two: the client does not tell which
 	symptomPlainBytes  symptom = "plain-bytes" // in place of TLS
 	symptomRenegotiate symptom = "renegotiating"
 )

@@ -64,7 +64,7 @@ func (b *Block) evidenceOf() evidence {
 // mayBegin is true for the first bytes of lines that belong to a dialogue; any
 // other line costs one look.
 var mayBegin = func() (t [256]bool) {
-	for _, c := range []byte("<>-~*=[({#") {
+	for _, c := range []byte("<>-~*=[({#$") {
 		t[c] = true
 	}
 	for c := '0'; c <= '9'; c++ {
@@ -88,6 +88,12 @@ func (e *evidence) look(line []byte) {
 	}
 	rest := line[i:]
 	c := rest[0]
+	if c == '$' || c == '#' || c == 'o' {
+		if foldPrefix(bytes.TrimLeft(rest, "$# "), "openssl s_client ") {
+			e.openssl++
+			return
+		}
+	}
 	if isReplyText(rest) {
 		e.bareReplies++
 		if rest[0] == '2' && rest[1] == '2' && rest[2] == '0' {
@@ -179,6 +185,9 @@ func (e *evidence) look(line []byte) {
 			e.notes++
 			return
 		}
+	}
+	if isNodeLine(rest) {
+		e.node++
 	}
 	if letter || c == '[' || isDigit(c) {
 		if k := behindStamp(line); k > i && k < len(line) && noteOf(line[k:]) != 0 && isConnectionLine(line[k:]) {
@@ -317,7 +326,7 @@ func formatName(e *evidence, k dialect) string {
 		return "javamail"
 	case k == dialectArrow && e.curl > 0 || k == dialectBare && e.curl > 1:
 		return "curl"
-	case k == dialectLetters && e.node > 0:
+	case k == dialectLetters && e.node > 0, e.servers[k] == 0 && e.node > 0:
 		return "nodemailer"
 	case k == dialectTriple && e.servers[k] == 0, e.sendmail > 0:
 		return "sendmail-v"

@@ -83,13 +83,22 @@ var errorClients = []errorClient{
 	{"an error occurred sending mail", "thunderbird", 0},
 	{"senden der nachricht fehlgeschlagen", "thunderbird", 0},
 	{"beim senden der nachricht", "thunderbird", 0},
-	{"unable to authenticate to outgoing server", "thunderbird", 0},
+	{"unable to authenticate to", "thunderbird", 0},
+	{"die authentifizierung am postausgang", "thunderbird", 0},
+	{"the outgoing server (smtp)", "thunderbird", 0},
+	{"der postausgangs-server (smtp)", "thunderbird", 0},
+	{"der postausgangsserver (smtp)", "thunderbird", 0},
+	{"le serveur sortant (smtp)", "thunderbird", 0},
 	{"login to server", "thunderbird", 0},
 	{"cannot send message using the server", "apple-mail", 0},
 	{"the server response was:", "apple-mail", 0},
 	{"the connection to the server", "apple-mail", 0},
 	{"the sender address", "apple-mail", 0},
 	{"*** error connecting to", "swaks", 0},
+	{"swaks ", "swaks", 25},
+	{"openssl s_client ", "openssl", 0},
+	{"telnet ", "telnet", 23},
+	{"curl ", "curl", 0},
 	{"dial tcp", "go", 0},
 	{"tls: ", "go", 0},
 	{"x509: ", "go", 0},
@@ -112,6 +121,9 @@ var errorClientTable = func() (t [256][]int) {
 // clientAt gives the program that a line's beginning speaks of, nil if none.
 func clientAt(line []byte) *errorClient {
 	i := skipBlanks(line, 0)
+	if i+2 < len(line) && (line[i] == '$' || line[i] == '#') && line[i+1] == ' ' {
+		i += 2 // a shell's prompt
+	}
 	if i >= len(line) {
 		return nil
 	}
@@ -238,6 +250,7 @@ type told struct {
 	span        transcript.Span
 	stage       transcript.Stage // by words beside the fault or the reply
 	noAUTH      transcript.Span
+	noAUTHStage transcript.Stage // by its words: no AUTH at all, or none that both have
 	denied      transcript.Span  // a refusal whose reply is not told
 	deniedStage transcript.Stage // of it
 	local       transcript.Stage // of a traceback's frames
@@ -782,7 +795,7 @@ func (t *told) failure(line []byte, part [2]int, base int) {
 		return
 	case effectNoAUTH:
 		if t.noAUTH.IsZero() {
-			t.noAUTH = span
+			t.noAUTH, t.noAUTHStage = span, p.stage
 		}
 		return
 	case effectRefusal, effectLogin:
@@ -817,9 +830,9 @@ func (t *told) format() string {
 		return t.client.format
 	case t.python:
 		return "smtplib"
-	case t.settings.sure == 2:
+	case t.settings.sure == 2 && t.settings.labelled:
 		return "device"
-	case t.prose && t.settings.port == 0:
+	case t.prose && !t.settings.labelled:
 		return "letter"
 	}
 	return "program-error"
@@ -914,7 +927,7 @@ func (t *told) items() []Item {
 	it.Recipient = recipients()[0]
 	switch {
 	case !t.noAUTH.IsZero():
-		it.Stage = transcript.StageTLS
+		it.Stage = t.noAUTHStage
 		it.FaultSpan = t.noAUTH
 		if !s.host.IsZero() {
 			it.Refuser = host(Refuser)
@@ -953,7 +966,6 @@ func (t *told) items() []Item {
 		if !s.host.IsZero() {
 			// It answered; with which reply is not told.
 			it.Refuser = host(Refuser)
-			it.Reply = transcript.Reply{Lines: []string{t.b.Doc.Quote(t.denied)}, Span: t.denied}
 		}
 	}
 	put(it)

@@ -187,7 +187,16 @@ func inProse(before []byte) bool {
 			words++
 		}
 	}
-	return words > 2
+	if words < 2 {
+		return false
+	}
+	last := before[bytes.LastIndexByte(before, ' ')+1:]
+	for _, c := range codeCues {
+		if c != "got" && foldPrefix(last, c) {
+			return false // "SMTP error 554 …" is a program's sentence
+		}
+	}
+	return true
 }
 
 // proseJoints are words that go on with a sentence behind the reply it quotes.
@@ -221,6 +230,11 @@ func proseEnd(words []byte) int {
 		for _, j := range proseJoints {
 			if foldEqual(next, j) {
 				return i
+			}
+		}
+		if foldEqual(next, "from") || foldEqual(next, "by") || foldEqual(next, "von") || foldEqual(next, "de") || foldEqual(next, "at") {
+			if h, k := hostAt(bytes.TrimLeft(words[i+1+len(next):], " ")); k > 0 && (h.address != "" || looksLikeHost([]byte(h.name))) {
+				return i // "we get 535 … from H"
 			}
 		}
 	}

@@ -19,6 +19,8 @@ type settings struct {
 	sender string
 	to     []string
 	toAt   []transcript.Span
+	// labelled: the host stands behind a label, as in the settings of a device.
+	labelled bool
 }
 
 // setHost takes a host when it is surer than the one that is known.
@@ -812,6 +814,7 @@ func (s *settings) pair(b *Block, line []byte, base int, p *labelled) {
 		h, n := hostAt(line[at:p.to])
 		if n > 0 && nameOfServer(h) {
 			s.setHost(b.mention(Named, h, base+at, base+at+n), 2)
+			s.labelled = true
 			if h.port != 0 {
 				s.port = h.port
 			}
