@@ -17,9 +17,10 @@ const maxHistory = 50
 
 // keptRun is a run in the history file: without text, without secrets.
 type keptRun struct {
-	When   time.Time       `json:"when"`
-	Took   time.Duration   `json:"took"`
-	Report *analyze.Report `json:"report"`
+	When    time.Time       `json:"when"`
+	Took    time.Duration   `json:"took"`
+	Bundled bool            `json:"bundled,omitempty"` // a probe of the bundled relay
+	Report  *analyze.Report `json:"report"`
 }
 
 // History implements tui.Backend.
@@ -50,7 +51,7 @@ func (b *backend) load() {
 	}
 	for _, r := range all[:min(len(all), maxHistory)] {
 		if r.Report != nil {
-			b.runs = append(b.runs, tui.Run{When: r.When, Took: r.Took, Report: r.Report})
+			b.runs = append(b.runs, tui.Run{When: r.When, Took: r.Took, Report: r.Report, Form: tui.Form{Bundled: r.Bundled}})
 		}
 	}
 }
@@ -65,7 +66,7 @@ func (b *backend) Remember(r tui.Run) {
 	b.runs = b.runs[:min(len(b.runs), maxHistory)]
 	all := make([]keptRun, 0, len(b.runs))
 	for _, run := range b.runs {
-		all = append(all, keptRun{run.When, run.Took, run.Report})
+		all = append(all, keptRun{run.When, run.Took, run.Form.Bundled, run.Report})
 	}
 	raw, err := json.Marshal(all)
 	if err != nil {

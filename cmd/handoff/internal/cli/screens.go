@@ -13,6 +13,7 @@ import (
 
 	"github.com/smtp-handoff/handoff/analyze"
 	"github.com/smtp-handoff/handoff/analyze/mailbox"
+	"github.com/smtp-handoff/handoff/analyze/ndr"
 	"github.com/smtp-handoff/handoff/analyze/policy"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/report"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/tui"
@@ -87,6 +88,9 @@ func (b *backend) Probe(ctx context.Context, f tui.Form, observe func(probe.Even
 	if f.To != "" {
 		pf.to = []string{f.To}
 	}
+	if f.MadeAgo > 0 {
+		pf.facts = []string{"credential-age=" + f.MadeAgo.String()}
+	}
 	var j *job
 	var err error
 	if f.Bundled {
@@ -156,16 +160,28 @@ func (b *backend) AnalyzePath(ctx context.Context, path string, each func(tui.Ru
 	return ctx.Err()
 }
 
-// Markdown implements tui.Backend.
-func (b *backend) Markdown(r tui.Run, finding int, strictly bool) string {
-	rep := *r.Report
-	if finding >= 0 && finding < len(rep.Findings) {
-		rep.Findings = rep.Findings[finding : finding+1]
-		rep.Outcomes, rep.Sessions, rep.Causes, rep.NextTests = nil, nil, nil, nil
+// maxHops bounds the text whose returned headers are read for a picture.
+const maxHops = 256 << 10
+
+// Hops implements tui.Backend.
+func (b *backend) Hops(text string) []tui.Hop {
+	var out []tui.Hop
+	for _, c := range ndr.Read([]byte(text[:min(len(text), maxHops)])) {
+		for _, h := range c.Hops {
+			out = append(out, tui.Hop{From: orElse(h.From.Host, h.From.Address), By: orElse(h.By.Host, h.By.Address)})
+		}
+		if len(out) > 0 {
+			break // the picture is of the first outcome
+		}
 	}
-	out, lines := &rep, b.lines(r)
+	return out
+}
+
+// Markdown implements tui.Backend.
+func (b *backend) Markdown(r tui.Run, strictly bool) string {
+	out, lines := r.Report, b.lines(r)
 	if strictly {
-		out, lines, _ = strict(&rep, lines, nil)
+		out, lines, _ = strict(r.Report, lines, nil)
 	}
 	var buf bytes.Buffer
 	w, err := report.New(&buf, report.Markdown, report.Options{Version: version()})
@@ -227,7 +243,7 @@ func (b *backend) Export(r tui.Run) (string, error) {
 	if _, err := b.keep("reports", base+".json", append(raw, '\n')); err != nil {
 		return "", err
 	}
-	return b.keep("reports", base+".md", []byte(b.Markdown(r, -1, false)))
+	return b.keep("reports", base+".md", []byte(b.Markdown(r, false)))
 }
 
 // SaveCopy implements tui.Backend.

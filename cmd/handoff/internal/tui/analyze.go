@@ -289,6 +289,8 @@ func (s *analyzeScreen) show(r Run) {
 	s.result = newResultView(s.m, r)
 }
 
+func (s *analyzeScreen) counting() bool { return s.result != nil && s.result.counting() }
+
 func (s *analyzeScreen) openEntry() tea.Cmd {
 	if r, ok := s.list.current(); ok {
 		s.result = newResultView(s.m, r)

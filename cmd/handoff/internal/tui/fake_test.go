@@ -28,8 +28,10 @@ type fake struct {
 	said     []string // changes and statements
 	saved    []string // labels and passwords
 	runs     []Run
-	report   *analyze.Report
+	report   *analyze.Report // of an analysis
+	probes   *analyze.Report // of a probe
 	copies   []string
+	tickets  []string
 	fail     error
 	judge    func(text []byte, source string) Run // nil: the report above
 }
@@ -40,7 +42,7 @@ func (f *fake) Probe(_ context.Context, form Form, observe func(probe.Event)) (R
 	f.probed = append(f.probed, form)
 	observe(probe.Event{Port: 587, Exchange: transcript.Exchange{Stage: transcript.StageConnect}})
 	form.Password = ""
-	return Run{Report: f.report, Took: 1900 * time.Millisecond, When: testNow, Form: form}, f.fail
+	return Run{Report: f.probes, Took: 1900 * time.Millisecond, When: testNow, Form: form, Sessions: sampleSessions}, f.fail
 }
 
 func (f *fake) Analyze(_ context.Context, text []byte, source string) (Run, error) {
@@ -66,8 +68,18 @@ func (f *fake) AnalyzePath(_ context.Context, path string, each func(Run)) error
 	return nil
 }
 
-func (f *fake) Markdown(r Run, finding int, strict bool) string {
-	return fmt.Sprintf("### %s finding %d strict %v", r.Report.Verdict.Headline, finding, strict)
+func (f *fake) Hops(text string) []Hop {
+	if !strings.Contains(text, "Received:") {
+		return nil
+	}
+	return []Hop{{From: "web01.customer.example", By: "mail.customer.example"}, {From: "10.1.2.3", By: "web01.customer.example"}}
+}
+
+func (f *fake) Markdown(r Run, strict bool) string {
+	rep := r.Report
+	text := fmt.Sprintf("### %s strict %v: %d outcomes, %d findings, %d causes, %d tests\n", rep.Verdict.Headline, strict, len(rep.Outcomes), len(rep.Findings), len(rep.Causes), len(rep.NextTests))
+	f.tickets = append(f.tickets, text)
+	return text
 }
 
 func (f *fake) Commands(form Form) []string {
@@ -195,12 +207,47 @@ func sample() *analyze.Report {
 	}
 }
 
+// sampleProbe is a report of a probe whose login was refused.
+func sampleProbe() *analyze.Report {
+	step := func(stage, command, status string, sent, took float64, code int) analyze.Step {
+		st := analyze.Step{Stage: stage, Command: command, Status: status, SentMS: sent, TookMS: took, Secure: sent > 90}
+		if code > 0 {
+			st.Reply = &analyze.Reply{Code: code, Enhanced: "5.7.1"}
+		}
+		return st
+	}
+	young := analyze.Cause{ID: "credential-not-live", Fits: "the credential is right and not active yet", Fix: "Wait up to 60 minutes, then repeat the same login.", Who: analyze.RelayConfig, Source: "article A4"}
+	begun := []analyze.Step{
+		step("resolve", "", "ok", 0, 12, 0), step("connect", "", "ok", 12, 24, 0), step("greet", "", "ok", 36, 31, 220),
+		step("ehlo", "EHLO c", "ok", 67, 18, 250), step("tls", "STARTTLS", "ok", 85, 4, 220), step("tls", "", "ok", 90, 74, 0), step("tls", "EHLO c", "ok", 165, 17, 250),
+	}
+	return &analyze.Report{
+		SchemaVersion: analyze.SchemaVersion, Kind: "probe", Target: "outbound-us1.ppe-hosted.com", Intent: analyze.IntentAuth,
+		Verdict:   analyze.Summary{Code: analyze.Refused, Status: analyze.Problem, Headline: "the relay refused the login on 587 (535 5.7.8): check age and spelling", Confidence: analyze.Certain, Next: "relay-config: look-credentials"},
+		Causes:    []analyze.Cause{young, {ID: "credential-wrong", Fits: "the password does not fit", Fix: "Enter the password again.", Who: analyze.SenderSystem, Source: "article A5"}},
+		Findings:  []analyze.Finding{{ID: "relay-access-denied", Severity: analyze.Info, Expected: true, Title: "the relay refuses to relay on port 25", Why: "SMTP AUTH is served on 587 only", Evidence: []analyze.Evidence{{Line: 4, Column: 6, Quote: "554 5.7.1", Role: "reply", Port: 25}}, Source: "article A13"}},
+		NextTests: []analyze.NextTest{{ID: "look-credentials", Do: "look under Domains > SMTP Authentication since when it is there", Who: "relay-config", Cost: "a minute", Separates: []string{"credential-not-live", "credential-wrong"}}},
+		Sessions: []analyze.Session{
+			{Port: 25, Address: "192.0.2.10", Verdict: analyze.Refused, Stage: "envelope", Expected: true, Steps: append(begun[:7:7],
+				step("auth", "", "skipped", 182, 0, 0), step("envelope", "MAIL FROM:<a@b>", "ok", 183, 22, 250), step("envelope", "RCPT TO:<c@d>", "refused", 205, 21, 554), step("envelope", "QUIT", "ok", 226, 3, 221))},
+			{Port: 587, Address: "192.0.2.10", Verdict: analyze.Refused, Stage: "auth", Steps: append(begun[:7:7],
+				step("auth", "AUTH PLAIN", "refused", 182, 1044, 535), step("envelope", "MAIL FROM:<a@b>", "skipped", 1226, 0, 0))},
+		},
+	}
+}
+
+// sampleSessions are the dialogues behind it, in short.
+var sampleSessions = []transcript.Session{
+	{Port: 25, Exchanges: []transcript.Exchange{{Stage: transcript.StageEnvelope, Command: "RCPT TO:<c@d>", Secure: true, Reply: transcript.Reply{Code: 554, Enhanced: "5.7.1", Lines: []string{"554 5.7.1 <c@d>: Relay access denied"}}}}},
+	{Port: 587, Exchanges: []transcript.Exchange{{Stage: transcript.StageAuth, Command: "AUTH PLAIN [secret-1]", Secure: true, Reply: transcript.Reply{Code: 535, Enhanced: "5.7.8", Lines: []string{"535 5.7.8 Error: authentication failed"}}}}},
+}
+
 const pasteText = "This is the mail system at host mail.customer.example.\r<desk@partner.example>: host outbound-us1.ppe-hosted.com[192.0.2.10] said: 554\r    5.7.1 <desk@partner.example>: Relay access denied\r"
 
 // at makes a model of a size with a fake backend.
 func at(t *testing.T, w, h int) (*model, *fake) {
 	t.Helper()
-	f := &fake{report: sample(), relay: healthy()}
+	f := &fake{report: sample(), probes: sampleProbe(), relay: healthy()}
 	m := newModel(t.Context(), Options{Backend: f, Version: "v0", Now: func() time.Time { return testNow }, Environment: []string{"TERM=xterm"}})
 	m.after = func(time.Duration, tea.Msg) tea.Cmd { return nil }
 	m.Update(tea.WindowSizeMsg{Width: w, Height: h})

@@ -2,6 +2,8 @@ package tui
 
 import (
 	tea "charm.land/bubbletea/v2"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
 
 // historyScreen shows earlier runs, opens them and compares two by meaning.
@@ -105,13 +107,7 @@ func (s *historyScreen) draw(w, h int) []line {
 	case s.result != nil:
 		return s.result.draw(w, h)
 	case s.diff != nil:
-		out := []line{line{}.put(title, " WHAT CHANGED"), {}}
-		for _, d := range s.diff {
-			for _, t := range wrap(d, w-4, 2) {
-				out = append(out, say("   ").quote(plain, t))
-			}
-		}
-		return out
+		return drawChanges(s.diff, w)
 	}
 	out := []line{line{}.put(title, " HISTORY").put(plain, "   the last runs, newest first; without secrets"), {}}
 	if len(s.runs) == 0 {
@@ -128,6 +124,17 @@ func (s *historyScreen) draw(w, h int) []line {
 			mark = ">"
 		}
 		out = append(out, append(line{{mark, title}}, runLine(s.runs[i])...))
+	}
+	return out
+}
+
+// drawChanges lists what changed between two runs.
+func drawChanges(changes []string, w int) []line {
+	out := []line{line{}.put(title, " WHAT CHANGED"), {}}
+	for _, d := range changes {
+		for _, t := range wrap(transcript.Escape(d), w-4, 2) {
+			out = append(out, say("   "+t))
+		}
 	}
 	return out
 }

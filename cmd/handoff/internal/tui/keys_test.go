@@ -125,7 +125,7 @@ func TestMouse(t *testing.T) {
 	}
 	x, y = row(m, "relay-access-denied")
 	click(m, x, y)
-	if s := seen(m); !strings.Contains(s, " > error    relay-access-denied") {
+	if s := seen(m); !strings.Contains(s, " > info     relay-access-denied") {
 		t.Errorf("a click does not choose the finding:\n%s", s)
 	}
 	for i, name := range []string{"Analyze", "Relay", "History", "Probe"} {

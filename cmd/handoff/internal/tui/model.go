@@ -40,12 +40,14 @@ type model struct {
 	at      int
 	toast   string
 	help    *helpView
-	mouse   bool // clicks are ours; false: the terminal's, to select text
-	send    func(tea.Msg)
-	last    *Run
-	written string
-	zones   []zone // of the footer, for the mouse
-	top     int    // first row of the body
+	// counting says that a secondMsg is under way.
+	counting bool
+	mouse    bool // clicks are ours; false: the terminal's, to select text
+	send     func(tea.Msg)
+	last     *Run
+	written  string
+	zones    []zone // of the footer, for the mouse
+	top      int    // first row of the body
 	// after sends a message when a time has passed; tests put their own here.
 	after func(time.Duration, tea.Msg) tea.Cmd
 }
@@ -82,6 +84,19 @@ func (m *model) stop() {
 func (m *model) remember(r Run) {
 	m.last = &r
 	m.o.Backend.Remember(r)
+}
+
+// runBefore is the last probe of the same target in the history.
+func (m *model) runBefore(r Run) *Run {
+	if r.Report == nil {
+		return nil
+	}
+	for _, old := range m.o.Backend.History() {
+		if old.Report != nil && old.Report.Kind == r.Report.Kind && old.Report.Target == r.Report.Target && old.Form.Bundled == r.Form.Bundled {
+			return &old
+		}
+	}
+	return nil
 }
 
 func (m *model) Init() tea.Cmd { return nil }
@@ -135,41 +150,61 @@ func (m *model) back() tea.Cmd {
 	return tea.Quit
 }
 
-// Update takes one message.
+// secondMsg redraws a countdown.
+type secondMsg struct{}
+
+// Update takes one message. While a countdown is on show it asks for the next
+// second; else nothing runs that nobody asked for.
 func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	if _, ok := msg.(secondMsg); ok {
+		m.counting = false
+		msg = nil
+	}
+	var cmd tea.Cmd
+	if msg != nil {
+		cmd = m.take(msg)
+	}
+	if s, ok := m.current().(interface{ counting() bool }); ok && !m.counting && s.counting() {
+		m.counting = true
+		cmd = tea.Batch(cmd, m.after(time.Second, secondMsg{}))
+	}
+	return m, cmd
+}
+
+func (m *model) take(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.w, m.h = max(msg.Width, 1), max(msg.Height, 1)
-		return m, nil
+		return nil
 	case toastMsg:
 		m.toast = string(msg)
-		return m, nil
+		return nil
 	case writtenMsg:
 		m.toast, m.written = msg.toast, msg.path
-		return m, nil
+		return nil
 	case tea.KeyPressMsg:
 		m.toast = ""
-		return m, m.key(msg)
+		return m.key(msg)
 	case tea.PasteMsg:
 		m.toast = ""
 		if m.help != nil {
-			return m, nil
+			return nil
 		}
-		return m, m.current().pasted(msg.Content)
+		return m.current().pasted(msg.Content)
 	case tea.MouseClickMsg:
-		return m, m.click(msg)
+		return m.click(msg)
 	case tea.MouseWheelMsg:
 		key := tea.KeyPressMsg{Code: tea.KeyDown}
 		if msg.Button == tea.MouseWheelUp {
 			key.Code = tea.KeyUp
 		}
-		return m, m.key(key)
+		return m.key(key)
 	}
 	var cmds []tea.Cmd
 	for _, s := range m.screens { // results arrive whichever screen is on show
 		cmds = append(cmds, s.update(msg))
 	}
-	return m, tea.Batch(cmds...)
+	return tea.Batch(cmds...)
 }
 
 func (m *model) key(k tea.KeyPressMsg) tea.Cmd {

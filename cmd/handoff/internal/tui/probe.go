@@ -21,6 +21,7 @@ const (
 	fieldHELO
 	fieldUser
 	fieldPassword
+	fieldMade
 	fieldFrom
 	fieldTo
 	fieldIntent
@@ -88,6 +89,7 @@ func newProbeScreen(m *model) *probeScreen {
 		fieldHELO:     {label: "HELO name"},
 		fieldUser:     {label: "AUTH user", note: "empty: AUTH is not tried"},
 		fieldPassword: {label: "Password", hidden: true, note: "never shown, never saved"},
+		fieldMade:     {label: "Pair made", note: "ago, as 20m or 2h; empty: not known"},
 		fieldFrom:     {label: "Mail from"},
 		fieldTo:       {label: "Rcpt to"},
 		fieldIntent:   {label: "Intent", options: []string{"auth: 587, 25 must refuse", "server: 25", "both"}},
@@ -136,10 +138,24 @@ func (s *probeScreen) form() Form {
 		StopAfter: stopChoices[s.fields[fieldStop].choice],
 		Port25:    s.fields[fieldPorts].choice != 2, Port587: s.fields[fieldPorts].choice != 1,
 	}
+	f.MadeAgo, _ = age(s.fields[fieldMade].String())
 	if f.Bundled {
-		f.Host, f.User, f.Password, f.From, f.To = "", "", "", "", ""
+		f.Host, f.User, f.Password, f.From, f.To, f.MadeAgo = "", "", "", "", "", 0
 	}
 	return f
+}
+
+// age reads how long ago something was, "20m" or "2h"; a bare number is minutes.
+func age(text string) (time.Duration, bool) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return 0, true
+	}
+	if strings.Trim(text, "0123456789") == "" {
+		text += "m"
+	}
+	d, err := time.ParseDuration(text)
+	return max(d, 0), err == nil && d > 0
 }
 
 // visible lists the fields that matter for the chosen relay: the bundled one
@@ -149,7 +165,7 @@ func (s *probeScreen) visible() []int {
 	for i := range s.fields {
 		if s.fields[fieldRelay].choice == 0 {
 			switch i {
-			case fieldHost, fieldUser, fieldPassword, fieldFrom, fieldTo:
+			case fieldHost, fieldUser, fieldPassword, fieldMade, fieldFrom, fieldTo:
 				continue
 			}
 		}
@@ -313,6 +329,11 @@ func (s *probeScreen) start() tea.Cmd {
 		s.result = nil
 		return toast("a recipient needs a sender: fill in mail from")
 	}
+	if _, ok := age(s.fields[fieldMade].String()); !ok && !f.Bundled {
+		s.focus = fieldMade
+		s.result = nil
+		return toast("how long ago was the pair made? write 20m or 2h, or leave it empty")
+	}
 	s.result = nil
 	s.serial++
 	ctx, cancel := context.WithCancel(s.m.ctx)
@@ -329,6 +350,8 @@ func (s *probeScreen) start() tea.Cmd {
 		return doneMsg{serial, r, err}
 	}, s.tick())
 }
+
+func (s *probeScreen) counting() bool { return s.result != nil && s.result.counting() }
 
 func (s *probeScreen) tick() tea.Cmd {
 	return s.m.after(time.Second, tickMsg{s.serial})
@@ -364,8 +387,9 @@ func (s *probeScreen) update(msg tea.Msg) tea.Cmd {
 		if msg.err != nil {
 			return toast("the probe could not start: %v", msg.err)
 		}
+		before := s.m.runBefore(msg.run)
 		s.m.remember(msg.run)
-		s.result = newResultView(s.m, msg.run)
+		s.result = newResultView(s.m, msg.run).since(before)
 	}
 	return nil
 }

@@ -18,19 +18,35 @@ type resultView struct {
 	entries []entry
 	sel     int
 	top     int // first entry in sight
-	scroll  int // of the detail
+	scroll  int // of the detail, or of the sheet
 	lines   *textView
 	guide   *diagnoseView // the guided way is open
 	offsets map[int]int   // of a probe: first row of each port's transcript
 	rows    []int         // body row of each entry in sight, for the mouse
 	listTop int
+
+	before    *Run     // the run before, of the same target; nil: none is known
+	changes   []string // since then
+	sheet     sheet    // a view inside the result is open
+	hopsFound []Hop
+	hopsRead  bool
 }
+
+// sheet is a page inside the result that is only read.
+type sheet int
+
+const (
+	noSheet sheet = iota
+	pictureSheet
+	changesSheet
+)
 
 // entry is a row of the result: an outcome, a finding or a cause.
 type entry struct {
-	row     line
-	detail  func(w int) []line
-	finding int // index into Report.Findings, -1 for the others
+	row    line
+	detail func(w int) []line
+	part   analyze.Report // of the report: what the row is about, for a copy of it
+	what   string         // its name in words
 }
 
 func newResultView(m *model, r Run) *resultView {
@@ -41,17 +57,21 @@ func newResultView(m *model, r Run) *resultView {
 	rep := r.Report
 	for i := range rep.Outcomes {
 		v.entries = append(v.entries, v.outcomeEntry(&rep.Outcomes[i]))
+		v.entries[len(v.entries)-1].part.Outcomes = rep.Outcomes[i : i+1]
 	}
 	if len(rep.Outcomes) == 0 {
 		for i := range rep.Causes {
 			v.entries = append(v.entries, causeEntry(&rep.Causes[i]))
+			v.entries[len(v.entries)-1].part.Causes = rep.Causes[i : i+1]
 		}
 	}
 	for i := range rep.Findings {
 		v.entries = append(v.entries, v.findingEntry(i))
+		v.entries[len(v.entries)-1].part.Findings = rep.Findings[i : i+1]
 	}
 	for i := range rep.NextTests {
 		v.entries = append(v.entries, testEntry(&rep.NextTests[i]))
+		v.entries[len(v.entries)-1].part.NextTests = rep.NextTests[i : i+1]
 	}
 	return v
 }
@@ -65,7 +85,7 @@ func (v *resultView) outcomeEntry(o *analyze.Outcome) entry {
 	if o.Reply.Code > 0 {
 		l = l.put(plain, fmt.Sprintf("  %d %s", o.Reply.Code, o.Reply.Enhanced))
 	}
-	return entry{row: l, finding: -1, detail: func(w int) []line {
+	return entry{row: l, what: "one outcome", detail: func(w int) []line {
 		out := []line{line{}.put(title, " what  ").put(plain, "stage "+o.Stage+" | "+string(o.Direction)+" | to act: "+string(o.Party))}
 		if o.RefusedBy != "" {
 			out = append(out, say("       refused by  ").quote(plain, o.RefusedBy))
@@ -89,7 +109,7 @@ func (v *resultView) outcomeEntry(o *analyze.Outcome) entry {
 
 func causeEntry(c *analyze.Cause) entry {
 	return entry{
-		row: line{}.put(plain, "cause").pad(9).put(title, c.ID), finding: -1,
+		row: line{}.put(plain, "cause").pad(9).put(title, c.ID), what: "one cause",
 		detail: func(w int) []line { return causeLines(c, w) },
 	}
 }
@@ -105,7 +125,7 @@ func causeLines(c *analyze.Cause, w int) []line {
 
 func testEntry(t *analyze.NextTest) entry {
 	return entry{
-		row: line{}.put(plain, "test").pad(9).put(title, t.ID), finding: -1,
+		row: line{}.put(plain, "test").pad(9).put(title, t.ID), what: "one test",
 		detail: func(w int) []line {
 			out := labelled("do", title, t.Do, w)
 			if t.Who != "" {
@@ -126,7 +146,7 @@ func (v *resultView) findingEntry(i int) entry {
 		l = l.put(expected, "expected").put(plain, "  ")
 	}
 	l = l.quote(plain, f.Title)
-	return entry{row: l, finding: i, detail: func(w int) []line {
+	return entry{row: l, what: "one finding", detail: func(w int) []line {
 		out := []line{line{}.put(title, " "+f.ID).put(plain, "   ").quote(plain, f.Title)}
 		out = append(out, v.quotes(f.Evidence, w)...)
 		if f.Why != "" {
@@ -262,7 +282,7 @@ func (v *resultView) text() bool { return v.reading() && v.lines.searching }
 
 // within reports whether a view inside the result is open, with its own way
 // back.
-func (v *resultView) within() bool { return v.guide != nil || v.reading() }
+func (v *resultView) within() bool { return v.guide != nil || v.sheet != noSheet || v.reading() }
 
 func (v *resultView) reading() bool { return v.lines != nil && !v.lines.hidden }
 
@@ -278,6 +298,18 @@ func (v *resultView) bindings() []binding {
 			return nil
 		})
 	}
+	if v.sheet != noSheet {
+		scroll := func(by int) func() tea.Cmd {
+			return func() tea.Cmd { v.scroll = max(v.scroll+by, 0); return nil }
+		}
+		return []binding{
+			{keys: []string{"j", "down"}, short: "scroll", long: "down a line", run: scroll(1)},
+			{keys: []string{"k", "up"}, long: "up a line", run: scroll(-1)},
+			{keys: []string{"pgdown", "space"}, long: "down a page", run: scroll(10)},
+			{keys: []string{"pgup", "b"}, long: "up a page", run: scroll(-10)},
+			{keys: []string{"esc"}, short: "result", long: "back to the result", run: func() tea.Cmd { return v.open(noSheet) }},
+		}
+	}
 	if v.reading() {
 		return v.lines.bindings(func() tea.Cmd {
 			v.lines.hidden = true
@@ -290,11 +322,33 @@ func (v *resultView) bindings() []binding {
 		{keys: []string{"pgdown", "ctrl+d"}, long: "scroll the details down", run: func() tea.Cmd { v.scroll += 5; return nil }},
 		{keys: []string{"pgup", "ctrl+u"}, long: "scroll the details up", run: func() tea.Cmd { v.scroll = max(v.scroll-5, 0); return nil }},
 		{keys: []string{"t"}, short: "transcript", long: "the full transcript or text, with the evidence marked", run: v.transcript},
+		{keys: []string{"v"}, short: "picture", long: "the picture: timeline of both ports, path of the mail, countdown", run: func() tea.Cmd { return v.open(pictureSheet) }},
+		{keys: []string{"c"}, long: "what changed since the run before, of the same relay", run: v.compare},
 		{keys: []string{"d"}, short: "diagnose", long: "the guided way to one cause: tests, and what they showed", run: v.diagnose},
 		{keys: []string{"y"}, short: "copy", long: "copy this row as Markdown", run: func() tea.Cmd { return v.copy(false) }},
 		{keys: []string{"Y"}, long: "copy the whole ticket as Markdown, personal data replaced", run: func() tea.Cmd { return v.copy(true) }},
 		{keys: []string{"e"}, short: "export", long: "write the report to a file", run: v.export},
 	}
+}
+
+func (v *resultView) open(s sheet) tea.Cmd {
+	v.sheet, v.scroll = s, 0
+	return nil
+}
+
+func (v *resultView) compare() tea.Cmd {
+	if v.before == nil {
+		return toast("no run before this one is known for it; History compares any two")
+	}
+	return v.open(changesSheet)
+}
+
+// since tells the result which run came before it, of the same target.
+func (v *resultView) since(before *Run) *resultView {
+	if before != nil {
+		v.before, v.changes = before, compareRuns(*before, v.run)
+	}
+	return v
 }
 
 func (v *resultView) diagnose() tea.Cmd {
@@ -324,12 +378,16 @@ func (v *resultView) transcript() tea.Cmd {
 	return nil
 }
 
+// copy copies the row one is on, or the whole ticket without personal data.
 func (v *resultView) copy(whole bool) tea.Cmd {
-	which, what := -1, "the ticket"
-	if !whole && v.sel < len(v.entries) && v.entries[v.sel].finding >= 0 {
-		which, what = v.entries[v.sel].finding, "one finding"
+	if whole || v.sel >= len(v.entries) {
+		return v.m.copyText("the ticket", v.m.o.Backend.Markdown(v.run, whole))
 	}
-	return v.m.copyText(what, v.m.o.Backend.Markdown(v.run, which, whole))
+	e := &v.entries[v.sel]
+	run, part := v.run, *v.run.Report
+	part.Outcomes, part.Findings, part.Causes, part.NextTests, part.Sessions = e.part.Outcomes, e.part.Findings, e.part.Causes, e.part.NextTests, nil
+	run.Report = &part
+	return v.m.copyText(e.what, v.m.o.Backend.Markdown(run, false))
 }
 
 func (v *resultView) export() tea.Cmd {
@@ -364,6 +422,19 @@ func (v *resultView) draw(w, h int) []line {
 	if v.reading() {
 		return v.lines.draw(w, h)
 	}
+	if v.sheet != noSheet {
+		var out []line
+		if v.sheet == pictureSheet {
+			out = v.drawPicture(w)
+		} else {
+			out = drawChanges(v.changes, w)
+		}
+		if len(out) == 0 {
+			out = []line{say(" there is nothing to draw here")}
+		}
+		v.scroll = min(v.scroll, max(len(out)-max(h, 1), 0))
+		return out[v.scroll:]
+	}
 	code := string(rep.Verdict.Code)
 	var out []line
 	if compact := w < 60 || h < 13; compact {
@@ -388,8 +459,31 @@ func (v *resultView) draw(w, h int) []line {
 			out = append(out, say("          "+s))
 		}
 	}
+	if h >= 9 {
+		out = append(out, v.drawWaiting(w)...)
+	}
 	if h >= 16 {
-		out = append(out, v.picture(w)...)
+		out = append(out, v.words(w)...)
+	}
+	if h >= 24 && len(v.changes) > 1 {
+		for i, c := range v.changes[1:min(len(v.changes), 4)] {
+			l := line{}
+			if i == 0 {
+				l = l.put(title, " SINCE")
+			}
+			out = append(out, l.pad(10).quote(plain, c))
+		}
+	}
+	if h >= 30 {
+		wide := timeline(rep.Sessions, w)
+		if len(wide) == 0 && len(rep.Outcomes) > 0 {
+			wide = v.drawRoad(w)
+		}
+		if len(out)+len(wide)+10 <= h {
+			out = append(append(out, rule(w)), wide...)
+		}
+	}
+	if h >= 16 {
 		out = append(out, rule(w))
 	}
 	v.listTop = len(out)
@@ -421,49 +515,6 @@ func (v *resultView) draw(w, h int) []line {
 			shown = append(shown[:len(shown)-1:len(shown)-1], line{}.put(dim, fmt.Sprintf("  (%d more lines: PgDn)", len(d)-end+1)))
 		}
 		out = append(out, shown...)
-	}
-	return out
-}
-
-// picture shows where the mail or the session stopped: the stages of each port
-// with times, or the hosts of the first outcome.
-func (v *resultView) picture(w int) []line {
-	rep := v.run.Report
-	var out []line
-	for _, s := range rep.Sessions {
-		l := line{}.put(title, fmt.Sprintf(" %-4d", s.Port))
-		for i, st := range s.Steps {
-			verb, _, _ := strings.Cut(st.Command, " ")
-			switch {
-			case st.Stage == "resolve" && st.Status == "ok", strings.EqualFold(verb, "QUIT"), strings.EqualFold(verb, "RSET"):
-				continue // as it should be, or a courtesy
-			case st.Status != "refused" && st.Status != "failed" && i+1 < len(s.Steps) && s.Steps[i+1].Stage == st.Stage && s.Steps[i+1].Status == st.Status && st.Stage != "envelope":
-				continue // one word for a stage of several steps
-			}
-			word := st.Stage
-			if st.Stage == "envelope" && verb != "" {
-				word = strings.ToLower(verb)
-			}
-			l = l.put(plain, " "+word+" ").put(statusStyle(st.Status), st.Status)
-		}
-		out = append(out, wrapLine(l, w, 6)...)
-	}
-	if len(rep.Outcomes) > 0 {
-		o := rep.Outcomes[0]
-		from, to := o.ReportedBy, o.RefusedBy
-		if to == "" {
-			to = o.Target
-		}
-		if to != "" {
-			if from == "" || from == to {
-				from = "sending system"
-			}
-			arrow := " --X "
-			if o.Reply.Code > 0 {
-				arrow = fmt.Sprintf(" --%d %s--X ", o.Reply.Code, o.Reply.Enhanced)
-			}
-			out = append(out, line{}.put(title, " PATH   ").quote(plain, from).put(bad, arrow).quote(plain, to))
-		}
 	}
 	return out
 }

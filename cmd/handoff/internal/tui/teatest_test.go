@@ -19,7 +19,7 @@ const patience = 60 * time.Second
 // whole runs the program in memory on a terminal of w by h cells.
 func whole(t *testing.T, w, h int) (*teatest.TestModel, *fake) {
 	t.Helper()
-	f := &fake{report: sample(), relay: healthy()}
+	f := &fake{report: sample(), probes: sampleProbe(), relay: healthy()}
 	m := newModel(t.Context(), Options{Backend: f, Version: "v0", Now: func() time.Time { return testNow }, Environment: []string{"TERM=xterm"}})
 	tm := teatest.NewTestModel(t, m, teatest.WithInitialTermSize(w, h),
 		teatest.WithProgramOptions(tea.WithEnvironment([]string{"TERM=xterm"})))
@@ -48,13 +48,13 @@ func TestWholeProgram(t *testing.T) {
 		tm, f := whole(t, size[0], size[1])
 		shows(t, tm, "bundled relay")
 		tm.Send(keyMsg("ctrl+r"))
-		shows(t, tm, "VERDICT")
+		shows(t, tm, "refused the login")
 		tm.Send(keyMsg("2"))
 		shows(t, tm, "PASTE")
 		tm.Send(tea.PasteMsg{Content: pasteText})
 		shows(t, tm, "pasted 3 lines")
 		tm.Send(keyMsg("ctrl+r"))
-		shows(t, tm, "VERDICT")
+		shows(t, tm, "outbound-us1.ppe-hosted.com refused")
 		tm.Send(keyMsg("?"))
 		shows(t, tm, "HELP")
 		tm.Send(tea.WindowSizeMsg{Width: 100, Height: 30})

@@ -36,7 +36,8 @@ type Form struct {
 	StopAfter  transcript.Stage
 	Timeout    time.Duration
 	Deadline   time.Duration
-	SkipVerify bool // record a certificate fault and go on, without AUTH
+	MadeAgo    time.Duration // age of the user name and password; 0: not known
+	SkipVerify bool          // record a certificate fault and go on, without AUTH
 }
 
 // Run is what a probe or an analysis leaves: the report, and what is needed to
@@ -156,8 +157,12 @@ type Backend interface {
 	Analyze(ctx context.Context, text []byte, source string) (Run, error)
 	// AnalyzePath reads a file, folder, mbox or Maildir: one Run a message.
 	AnalyzePath(ctx context.Context, path string, each func(Run)) error
-	// Markdown writes a report as a ticket; finding < 0 means the whole.
-	Markdown(r Run, finding int, strict bool) string
+	// Hops are the Received lines of the mail that a text returns, in the order
+	// of the text.
+	Hops(text string) []Hop
+	// Markdown writes the report of a run as a ticket; with strict, personal
+	// data is replaced.
+	Markdown(r Run, strict bool) string
 	// Commands are the equal command lines, without a secret.
 	Commands(f Form) []string
 	// Export writes the run under the state folder and returns the path.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 	"charm.land/lipgloss/v2"
@@ -47,6 +48,8 @@ func TestFormFillsTheProbe(t *testing.T) {
 		t.Errorf("the password or its length is on screen:\n%s", s)
 	}
 	press(m, "tab")
+	typeText(m, "20")
+	press(m, "tab")
 	typeText(m, "alerts@customer.example")
 	press(m, "tab")
 	typeText(m, "desk@partner.example")
@@ -57,7 +60,7 @@ func TestFormFillsTheProbe(t *testing.T) {
 	want := Form{
 		Host: "outbound-us1.ppe-hosted.com", Port25: true, Port587: true, HELO: "mail.customer.example",
 		User: "user", Password: "se?cr1t", From: "alerts@customer.example", To: "desk@partner.example",
-		Intent: analyze.IntentAuth, StopAfter: transcript.StageEnvelope,
+		Intent: analyze.IntentAuth, StopAfter: transcript.StageEnvelope, MadeAgo: 20 * time.Minute,
 	}
 	if d := cmp.Diff(want, f.probed[0]); d != "" {
 		t.Errorf("form (-want +got):\n%s", d)
@@ -203,10 +206,13 @@ var visits = [][]string{
 	{"right"},
 	{"ctrl+r"},
 	{"ctrl+r", "t"},
+	{"ctrl+r", "v"},
+	{"ctrl+r", "ctrl+r", "c"},
 	{"alt+2"},
 	{"alt+2", "ctrl+o"},
 	{"alt+2", "x", "ctrl+r"},
 	{"alt+2", "x", "ctrl+r", "t"},
+	{"alt+2", "x", "ctrl+r", "v"},
 	{"alt+2", "x", "ctrl+r", "d"},
 	{"alt+2", "x", "ctrl+r", "d", "enter"},
 	{"alt+2", "x", "ctrl+r", "t", "/", "x"},
@@ -246,6 +252,7 @@ func TestNoOverflowAtAnySize(t *testing.T) {
 		m, f := at(t, 80, 24)
 		f.report.Outcomes[0].Recipient = strings.Repeat("long", 60) + "@\u202epartner.example"
 		f.report.Verdict.Headline = "wide 漢字 " + strings.Repeat("word ", 30)
+		f.probes.Verdict.Headline = f.report.Verdict.Headline
 		press(m, visit...)
 		for _, size := range sizes {
 			m.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
