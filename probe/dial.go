@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/smtp-handoff/handoff/analyze/transcript"
@@ -25,7 +24,7 @@ type dialed struct {
 // dial opens one connection.
 func (r *run) dial(ctx context.Context, addr netip.Addr, port int, began time.Time) dialed {
 	d := dialed{addr: addr, sent: time.Since(began)}
-	one, cancel := context.WithTimeout(ctx, r.timeout)
+	one, cancel := context.WithTimeout(ctx, r.connect)
 	defer cancel()
 	conn, err := r.opts.Dial(one, "tcp", netip.AddrPortFrom(addr, uint16(port)).String())
 	d.took = time.Since(began) - d.sent
@@ -48,14 +47,18 @@ func (r *run) race(ctx context.Context, addrs []netip.Addr, port int, began time
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	results := make(chan dialed, len(addrs))
-	var wg sync.WaitGroup
+	var dials crew
 	next, running := 0, 0
 	start := func() {
 		addr := addrs[next]
 		next++
 		running++
 		tell(nil, addr)
-		wg.Go(func() { results <- r.dial(ctx, addr, port, began) })
+		dials.Go(func() {
+			d := dialed{addr: addr, why: SkipFailed} // what stands if the dialer panics
+			defer func() { results <- d }()
+			d = r.dial(ctx, addr, port, began)
+		})
 	}
 	timer := time.NewTimer(eyeballs)
 	defer timer.Stop()
@@ -84,7 +87,7 @@ func (r *run) race(ctx context.Context, addrs []netip.Addr, port int, began time
 		}
 	}
 	cancel()
-	wg.Wait()
+	dials.Wait()
 	close(results)
 	for d := range results {
 		if d.conn != nil {

@@ -51,6 +51,7 @@ type Plan struct {
 // Options bound and shape a run. The zero value is usable.
 type Options struct {
 	Timeout     time.Duration // per step; 0: 30 s. AUTH waits at least 20 s
+	Connect     time.Duration // per TCP connection; 0: Timeout
 	Deadline    time.Duration // whole run; 0: 2 min
 	RootCAs     *x509.CertPool
 	InsecureTLS bool // record the certificate fault, go on, but no AUTH

@@ -22,7 +22,8 @@ type run struct {
 	plan    Plan
 	opts    Options
 	timeout time.Duration
-	host    string // target.Host in lower case, A-labels, no root dot
+	connect time.Duration // patience with one TCP connection
+	host    string        // target.Host in lower case, A-labels, no root dot
 	literal netip.Addr
 	only4   bool
 	only6   bool
@@ -65,11 +66,11 @@ func Run(ctx context.Context, t Target, p Plan, o Options) (Result, error) {
 	r.began = time.Now()
 	res := Result{Began: r.opts.Now()}
 	sessions := make([][]transcript.Session, len(r.target.Ports))
-	var wg sync.WaitGroup
+	var ports crew
 	for i, port := range r.target.Ports {
-		wg.Go(func() { sessions[i] = r.port(port, res.Began) })
+		ports.Go(func() { sessions[i] = r.port(port, res.Began) })
 	}
-	wg.Wait()
+	ports.Wait()
 	res.Sessions = slices.Concat(sessions...)
 	if o.TLSScan {
 		r.scan(res.Sessions)
@@ -85,6 +86,9 @@ func prepare(t Target, p Plan, o Options) (*run, error) {
 	r := &run{target: t, plan: p, opts: o, timeout: o.Timeout, only4: o.Only4, only6: o.Only6, lookups: map[string]*lookup{}}
 	if r.timeout <= 0 {
 		r.timeout = 30 * time.Second
+	}
+	if r.connect = o.Connect; r.connect <= 0 {
+		r.connect = r.timeout
 	}
 	if r.opts.Now == nil {
 		r.opts.Now = time.Now
@@ -439,9 +443,9 @@ func (r *run) first(base *session, addrs []netip.Addr, port int) []transcript.Se
 func (r *run) all(base *session, addrs []netip.Addr, port int) []transcript.Session {
 	out := make([]transcript.Session, len(addrs))
 	slots := make(chan struct{}, 4)
-	var wg sync.WaitGroup
+	var sessions crew
 	for i, addr := range addrs {
-		wg.Go(func() {
+		sessions.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			s := base.branch(addr)
@@ -451,7 +455,7 @@ func (r *run) all(base *session, addrs []netip.Addr, port int) []transcript.Sess
 			out[i] = r.dialogue(s, d, port)
 		})
 	}
-	wg.Wait()
+	sessions.Wait()
 	slices.SortStableFunc(out, func(a, b transcript.Session) int { return rank(a) - rank(b) })
 	return out
 }

@@ -154,15 +154,21 @@ func (c *Client) LookupNetIP(ctx context.Context, network, host string) ([]netip
 		types = append(types, A)
 	}
 	answers := make([]Answer, len(types))
-	done := make(chan int, len(types))
+	faults := make(chan any, len(types))
 	for i, t := range types {
 		go func() {
+			defer func() { faults <- recover() }()
 			answers[i] = c.Query(ctx, host, t)
-			done <- i
 		}()
 	}
+	var fault any
 	for range types {
-		<-done
+		if v := <-faults; v != nil {
+			fault = v
+		}
+	}
+	if fault != nil {
+		panic(fault) // in the caller's goroutine, where it can be met
 	}
 	var addrs []netip.Addr
 	for _, a := range answers {
