@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/smtp-handoff/handoff/analyze"
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+	"github.com/smtp-handoff/handoff/cmd/handoff/internal/config"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/report"
 )
 
@@ -70,8 +72,8 @@ are ranges over the total of the session that the intent needs; --cert-warning
 and --cert-critical are ranges over the days that the certificate is still
 valid. Nothing is delivered.
 
---config F checks every target of a configuration file and prints a verdict
-each; the exit code is the worst. --since FILE remembers this run and says what
+--config F checks every target of a configuration file, each within -t, and
+prints a verdict each; the exit code is the worst. --since FILE remembers this run and says what
 has changed since the last one.`,
 		Example: `  handoff check -H outbound-us1.ppe-hosted.com
   handoff check -H outbound-us1.ppe-hosted.com --user U --password-file F -w 5 -c 10 -t 30
@@ -103,31 +105,27 @@ has changed since the last one.`,
 			f.deadline, f.noNames = limits.deadline, true
 			f.timeout = min(f.timeout, limits.deadline)
 			f.host = c.host
-			var j *job
 			switch {
 			case c.bundled && c.host != "":
 				return usage("-H and --bundled exclude each other")
-			case c.bundled:
-				var closeRelay func()
-				if j, closeRelay, err = p.bundledJob(cmd.Context(), f, c.scenarios); err != nil {
-					return err
-				}
-				defer closeRelay()
-			case c.host == "":
+			case !c.bundled && c.host == "":
 				return usage("a check needs the host: -H HOST")
-			default:
+			case f.stopAfter == "data" || f.send:
+				return usage("a check delivers nothing; --stop-after goes up to envelope")
+			case !c.bundled:
 				if err := checkHost(c.host); err != nil {
 					return err
 				}
-				if j, err = p.job(cmd.Context(), f); err != nil {
-					return err
+			}
+			p.started, p.flags.quiet = true, true
+			return p.within(cmd.Context(), limits.deadline, func(ctx context.Context) (string, int, error) {
+				j, done, err := p.checkJob(ctx, f, c)
+				if err != nil {
+					return "", 0, err
 				}
-			}
-			if f.stopAfter == "data" {
-				return usage("a check delivers nothing; --stop-after goes up to envelope")
-			}
-			p.started = true
-			return p.check(cmd.Context(), j, limits, c)
+				defer done()
+				return p.check(ctx, j, limits, c)
+			})
 		},
 	}
 	fs := cmd.Flags()
@@ -148,36 +146,100 @@ has changed since the last one.`,
 	return cmd
 }
 
+// checkJob makes the probe of a check; done ends what it started.
+func (p *program) checkJob(ctx context.Context, f *probeFlags, c *checkFlags) (j *job, done func(), err error) {
+	if c.bundled {
+		return p.bundledJob(ctx, f, c.scenarios)
+	}
+	j, err = p.job(ctx, f)
+	return j, func() {}, err
+}
+
+// connectPatience is the patience with a TCP connection within a limited run. A
+// system that is there answers the first packet in no time, so one that has not
+// when most of the run is over is unreachable, and that is told before the run's
+// own limit hides it. A server that is slow to speak may still do so (RFC 5321
+// section 4.5.3.2.1 gives the greeting five minutes): there the limit is ours.
+func connectPatience(step, run time.Duration) time.Duration { return min(step, run*4/5) }
+
+// maxTimeout bounds -t.
+const maxTimeout = 24 * time.Hour
+
+// grace is what a check may take beyond its limit to say what it knows.
+const grace = time.Second
+
+// within runs a check and writes what it says. A check that does not end in time
+// by itself, as one that waits for a password, is left behind: monitoring has to
+// have its answer.
+func (p *program) within(ctx context.Context, limit time.Duration, do func(context.Context) (text string, state int, err error)) error {
+	type end struct {
+		text  string
+		state int
+		err   error
+		fault any
+	}
+	parent := ctx
+	ctx, cancel := context.WithTimeout(parent, limit+grace/2)
+	defer cancel()
+	over := make(chan end, 1)
+	go func() {
+		var e end
+		defer func() {
+			e.fault = recover()
+			over <- e
+		}()
+		e.text, e.state, e.err = do(ctx)
+	}()
+	late := time.NewTimer(limit + grace)
+	defer late.Stop()
+	defer context.AfterFunc(parent, func() { late.Reset(grace) })()
+	select {
+	case e := <-over:
+		switch {
+		case e.fault != nil:
+			panic(e.fault)
+		case e.err != nil:
+			return e.err
+		}
+		if _, err := io.WriteString(p.stdout, e.text); err != nil {
+			return result(stateUnknown)
+		}
+		return result(e.state)
+	case <-late.C:
+		if parent.Err() != nil {
+			return interrupted()
+		}
+		return fail(exitBug, fmt.Sprintf("no answer within %s s: the check itself did not end", formatSeconds(limit.Seconds())))
+	}
+}
+
 // checkLimits are the thresholds of one check.
 type checkLimits struct {
 	deadline                  time.Duration
-	warning, critical         threshold
-	certWarning, certCritical threshold
+	warning, critical         config.Threshold
+	certWarning, certCritical config.Threshold
 }
 
 func (c *checkFlags) limits() (checkLimits, error) {
 	var l checkLimits
 	d, err := time.ParseDuration(c.timeout)
-	if err != nil {
-		var seconds float64
-		if seconds, err = strconv.ParseFloat(c.timeout, 64); err == nil {
-			d = time.Duration(seconds * float64(time.Second))
-		}
+	if seconds, e := strconv.ParseFloat(c.timeout, 64); e == nil && seconds > 0 && seconds <= maxTimeout.Seconds() {
+		d, err = time.Duration(seconds*float64(time.Second)), nil
 	}
-	if err != nil || d <= 0 {
-		return l, usage(fmt.Sprintf("-t does not take %q", c.timeout), "it is a number of seconds above 0")
+	if err != nil || d <= 0 || d > maxTimeout {
+		return l, usage(fmt.Sprintf("-t does not take %q", c.timeout), "it is a number of seconds above 0, a day at most")
 	}
 	l.deadline = d
 	for _, x := range []struct {
 		flag, text string
-		to         *threshold
+		to         *config.Threshold
 	}{
 		{"-w", c.warning, &l.warning},
 		{"-c", c.critical, &l.critical},
 		{"--cert-warning", c.certWarning, &l.certWarning},
 		{"--cert-critical", c.certCritical, &l.certCritical},
 	} {
-		if *x.to, err = parseThreshold(x.text); err != nil {
+		if *x.to, err = config.ParseThreshold(x.text); err != nil {
 			return l, usage(x.flag + ": " + err.Error())
 		}
 	}
@@ -193,22 +255,22 @@ type checked struct {
 	rep   *analyze.Report
 }
 
-func (p *program) check(ctx context.Context, j *job, l checkLimits, c *checkFlags) error {
-	p.flags.quiet = true
+func (p *program) check(ctx context.Context, j *job, l checkLimits, c *checkFlags) (text string, state int, err error) {
 	j.options.Observe = nil
+	j.options.Connect = connectPatience(j.options.Timeout, l.deadline)
 	r, res, err := p.checkOne(ctx, j, l)
 	if err != nil {
-		return err
+		return "", 0, err
 	}
 	if c.since != "" {
 		note, err := p.since(c.since, []checked{*r})
 		if err != nil {
-			return err
+			return "", 0, err
 		}
 		r.text += "; " + note
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "SMTP %s - %s | %s\n", stateNames[r.state], perfText(r.text), strings.Join(r.perf, " "))
+	b.WriteString(pluginLine(r.state, r.text, r.perf))
 	if c.verbose > 0 {
 		for i := range r.rep.Sessions {
 			s := &r.rep.Sessions[i]
@@ -237,10 +299,16 @@ func (p *program) check(ctx context.Context, j *job, l checkLimits, c *checkFlag
 			}
 		}
 	}
-	if _, err := io.WriteString(p.stdout, b.String()); err != nil {
-		return ended(stateUnknown)
+	return b.String(), r.state, nil
+}
+
+// pluginLine is the status line: service, state, text and perfdata.
+func pluginLine(state int, text string, perf []string) string {
+	line := fmt.Sprintf("SMTP %s - %s", stateNames[state], perfText(text))
+	if len(perf) > 0 {
+		line += " | " + strings.Join(perf, " ")
 	}
-	return result(r.state)
+	return line + "\n"
 }
 
 // checkOne runs a check; the strings are its transcripts.
@@ -254,7 +322,7 @@ func (p *program) checkOne(ctx context.Context, j *job, l checkLimits) (*checked
 		transcripts = append(transcripts, transcriptText(&res.Sessions[i]))
 	}
 	r := judgeCheck(rep, j, l, p.now())
-	if ctx.Err() != nil {
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil, nil, interrupted()
 	}
 	return r, transcripts, nil
@@ -310,14 +378,14 @@ func judgeCheck(rep *analyze.Report, j *job, l checkLimits, now time.Time) *chec
 		}
 		w, c, maximum := "", "", ""
 		if needed {
-			w, c, maximum = l.warning.text, l.critical.text, ";"+limit
+			w, c, maximum = l.warning.String(), l.critical.String(), ";"+limit
 			switch {
-			case l.critical.alerts(total):
+			case l.critical.Alerts(total):
 				r.state = worseState(r.state, stateCritical)
-				more = append(more, fmt.Sprintf("%d took %ss, outside %s", s.Port, formatSeconds(total), l.critical.text))
-			case l.warning.alerts(total):
+				more = append(more, fmt.Sprintf("%d took %ss, outside %s", s.Port, formatSeconds(total), l.critical))
+			case l.warning.Alerts(total):
 				r.state = worseState(r.state, stateWarning)
-				more = append(more, fmt.Sprintf("%d took %ss, outside %s", s.Port, formatSeconds(total), l.warning.text))
+				more = append(more, fmt.Sprintf("%d took %ss, outside %s", s.Port, formatSeconds(total), l.warning))
 			}
 		}
 		r.perf = append(r.perf, fmt.Sprintf("'p%d_total'=%ss;%s;%s;0%s", s.Port, formatSeconds(total), w, c, maximum))
@@ -327,18 +395,18 @@ func judgeCheck(rep *analyze.Report, j *job, l checkLimits, now time.Time) *chec
 		}
 	}
 	if !math.IsInf(days, 1) {
-		r.perf = append(r.perf, fmt.Sprintf("'cert_days'=%d;%s;%s;;", int(days), l.certWarning.text, l.certCritical.text))
+		r.perf = append(r.perf, fmt.Sprintf("'cert_days'=%d;%s;%s;;", int(days), l.certWarning, l.certCritical))
 		switch {
-		case l.certCritical.alerts(days):
+		case l.certCritical.Alerts(days):
 			r.state = worseState(r.state, stateCritical)
 			more = append(more, certText(int(days)))
-		case l.certWarning.alerts(days):
+		case l.certWarning.Alerts(days):
 			r.state = worseState(r.state, stateWarning)
 			more = append(more, certText(int(days)))
 		}
 	}
 	if rep.Partial && rep.Verdict.Code != analyze.Ready && rep.Verdict.Status == analyze.Inconclusive {
-		r.text = fmt.Sprintf("no answer within %s s, at stage %s", limit, lastStage(rep, j))
+		r.text = fmt.Sprintf("no answer within %s s, at stage %s", limit, openStage(rep, j))
 	}
 	if len(more) > 0 {
 		r.text += "; " + strings.Join(more, "; ")
@@ -364,14 +432,24 @@ func neededPort(j *job, port int) bool {
 	return port != 25
 }
 
-// lastStage is how far the session got that the intent needs.
-func lastStage(rep *analyze.Report, j *job) string {
+// openStage is the stage that the session was in when the time was up: the one
+// behind those that were passed, in the session that the intent needs.
+func openStage(rep *analyze.Report, j *job) string {
 	for i := range rep.Sessions {
-		if s := &rep.Sessions[i]; neededPort(j, s.Port) {
-			return fmt.Sprintf("%s of port %d", s.Stage, s.Port)
+		s := &rep.Sessions[i]
+		if !neededPort(j, s.Port) || s.Verdict == analyze.Ready {
+			continue
 		}
+		stage := s.Stage
+		for _, c := range report.Cells(s) {
+			if c.Step != nil && c.Status != "ok" {
+				stage = c.Stage
+				break
+			}
+		}
+		return fmt.Sprintf("%s of port %d", stage, s.Port)
 	}
-	return "not-attempted"
+	return string(transcript.StageNotAttempted)
 }
 
 func verdictState(v analyze.Verdict) int {

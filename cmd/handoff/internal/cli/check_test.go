@@ -2,7 +2,7 @@ package cli
 
 import (
 	"bytes"
-	"math"
+	"context"
 	"regexp"
 	"strconv"
 	"strings"
@@ -12,44 +12,6 @@ import (
 	"github.com/smtp-handoff/handoff/analyze"
 	"github.com/smtp-handoff/handoff/probe"
 )
-
-// TestThreshold is the table of the plugin guidelines.
-func TestThreshold(t *testing.T) {
-	for _, c := range []struct {
-		text   string
-		alerts []float64
-		quiet  []float64
-	}{
-		{"10", []float64{-1, 10.1, math.Inf(1)}, []float64{0, 5, 10}},
-		{"10:", []float64{9.9, -1}, []float64{10, 1e9}},
-		{"~:10", []float64{10.5}, []float64{-1e9, 0, 10}},
-		{"10:20", []float64{9, 21}, []float64{10, 15, 20}},
-		{"@10:20", []float64{10, 15, 20}, []float64{9, 21}},
-		{":5", []float64{-1, 6}, []float64{0, 5}},
-		{"", nil, []float64{-1, 0, 1e9}},
-	} {
-		th, err := parseThreshold(c.text)
-		if err != nil {
-			t.Errorf("%q: %v", c.text, err)
-			continue
-		}
-		for _, v := range c.alerts {
-			if !th.alerts(v) {
-				t.Errorf("%q is quiet at %v", c.text, v)
-			}
-		}
-		for _, v := range c.quiet {
-			if th.alerts(v) {
-				t.Errorf("%q alerts at %v", c.text, v)
-			}
-		}
-	}
-	for _, bad := range []string{"x", "5:1", "@", "1:2:3", "nan", "--5", "1s"} {
-		if _, err := parseThreshold(bad); err == nil {
-			t.Errorf("%q is taken for a range", bad)
-		}
-	}
-}
 
 // sample is a report of a probe with one session on 587.
 func sample(v analyze.Verdict, s analyze.Status, findings ...analyze.Finding) *analyze.Report {
@@ -168,6 +130,10 @@ func TestPlugin(t *testing.T) {
 		{"--nope"},
 		{"-H", "h", "-w", "x"},
 		{"-H", "h", "-t", "0"},
+		{"-H", "h", "-t", "inf"},
+		{"-H", "h", "-t", "nan"},
+		{"-H", "h", "-t", "1e9"},
+		{"-H", "h", "-w", "1e3"},
 		{"--help"},
 		{"-h"},
 		{"--version"},
@@ -198,6 +164,48 @@ func TestCheckPanics(t *testing.T) {
 	out.Reset()
 	if code := p.main(t.Context(), []string{"probe", "--bundled"}); code != exitBug || strings.Contains(out.String(), "VERDICT") {
 		t.Errorf("a panic in probe ends with %d and %q", code, out.String())
+	}
+}
+
+// TestCheckEnds: whatever holds a check up, its answer comes.
+func TestCheckEnds(t *testing.T) {
+	for _, c := range []struct {
+		name, want string
+		args       []string
+	}{
+		{"a silent server", "SMTP UNKNOWN - no answer within 0.5 s, at stage greet of port 587", []string{"--bundled", "--scenario", "banner-silent", "-t", "0.5"}},
+		{"a password that does not come", "SMTP UNKNOWN - the password command has not ended after ", []string{"-H", "relay.example", "--user", "u", "--password-command", "sleep 60", "-t", "0.3"}},
+	} {
+		code, text, _, _ := runCheck(t, c.args...)
+		if code != 3 || !strings.HasPrefix(text, c.want) {
+			t.Errorf("%s: %d %q", c.name, code, text)
+		}
+	}
+	var out bytes.Buffer
+	p := &program{stdout: &out}
+	stuck := make(chan struct{})
+	err := p.within(t.Context(), time.Millisecond, func(context.Context) (string, int, error) { <-stuck; return "late", 0, nil })
+	if err == nil || !strings.Contains(err.Error(), "no answer within 0.001 s") {
+		t.Errorf("a check that does not end: %v", err)
+	}
+	close(stuck)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.within(ctx, time.Hour, func(context.Context) (string, int, error) { select {} }); err == nil || err.Error() != "interrupted" {
+		t.Errorf("a check that is interrupted and does not end: %v", err)
+	}
+	if out.Len() > 0 {
+		t.Errorf("a check that was left behind has written %q", out.String())
+	}
+}
+
+// TestConnectPatience: a connection without an answer is given up before the run
+// is.
+func TestConnectPatience(t *testing.T) {
+	for _, c := range []struct{ step, run, want time.Duration }{{30, 30, 24}, {5, 30, 5}, {30, 10, 8}} {
+		if got := connectPatience(c.step*time.Second, c.run*time.Second); got != c.want*time.Second {
+			t.Errorf("%d of %d: %s, want %d s", c.step, c.run, got, c.want)
+		}
 	}
 }
 

@@ -29,10 +29,14 @@ func (p *program) checkAll(ctx context.Context, c *checkFlags) error {
 		return fail(exitConfig, p.flags.config+" names no targets", "add 'targets:' with a host and a module each")
 	}
 	p.flags.quiet = true
-	modules := map[string]*module{}
-	for _, name := range file.ModuleNames() {
-		if modules[name], err = p.compile(ctx, file.Modules[name]); err != nil {
-			return err
+	// A module that cannot be used, as without its password, is the trouble of its
+	// own targets only.
+	modules, unfit := map[string]*module{}, map[string]error{}
+	for _, t := range file.Targets {
+		if modules[t.Module] == nil && unfit[t.Module] == nil {
+			if modules[t.Module], err = p.compile(ctx, file.Modules[t.Module]); err != nil {
+				unfit[t.Module] = err
+			}
 		}
 	}
 	results := make([]checked, len(file.Targets))
@@ -42,6 +46,10 @@ func (p *program) checkAll(ctx context.Context, c *checkFlags) error {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
+			if err := unfit[t.Module]; err != nil {
+				results[i] = checked{name: targetName(t), state: stateUnknown, text: err.Error()}
+				return
+			}
 			results[i] = p.checkTarget(ctx, modules[t.Module], t, c)
 		})
 	}
@@ -71,7 +79,7 @@ func (p *program) checkAll(ctx context.Context, c *checkFlags) error {
 		note = "; " + note
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "SMTP %s - %d of %d targets not OK%s | %s\n", stateNames[state], bad, len(results), perfText(note), strings.Join(perf, " "))
+	b.WriteString(pluginLine(state, fmt.Sprintf("%d of %d targets not OK%s", bad, len(results), note), perf))
 	for _, r := range results {
 		fmt.Fprintf(&b, "%s %s: %s\n", stateNames[r.state], perfText(r.name), perfText(r.text))
 	}
@@ -81,8 +89,11 @@ func (p *program) checkAll(ctx context.Context, c *checkFlags) error {
 	return result(state)
 }
 
+// targetName names a target in the output and in the memory of --since.
+func targetName(t config.Target) string { return t.Host + " " + t.Module }
+
 func (p *program) checkTarget(ctx context.Context, m *module, t config.Target, c *checkFlags) (r checked) {
-	r = checked{name: t.Host + " " + t.Module, state: stateUnknown}
+	r = checked{name: targetName(t), state: stateUnknown}
 	defer func() {
 		if v := recover(); v != nil {
 			r.state, r.text = stateUnknown, "internal fault of the check itself"
@@ -97,6 +108,7 @@ func (p *program) checkTarget(ctx context.Context, m *module, t config.Target, c
 			l.deadline = min(l.deadline, j.options.Deadline)
 			j.options.Deadline = l.deadline
 			j.options.Timeout = min(j.options.Timeout, l.deadline)
+			j.options.Connect = connectPatience(j.options.Timeout, l.deadline)
 			var one *checked
 			if one, _, err = p.checkOne(ctx, j, l); err == nil {
 				one.name = r.name

@@ -22,16 +22,25 @@ type module struct {
 func (p *program) compile(ctx context.Context, m *config.Module) (*module, error) {
 	j, err := p.job(ctx, moduleFlags(m))
 	if err != nil {
-		return nil, fail(exitConfig, fmt.Sprintf("module %q: %s", m.Name, err))
+		return nil, moduleProblem(m, err)
 	}
 	c := &module{config: m, base: *j}
 	if m.HasCredential() {
 		// A first read shows mistakes at the start; a file may change later.
 		if c.password, c.odd, err = m.Secret().Read(ctx); err != nil {
-			return nil, fail(exitConfig, fmt.Sprintf("module %q: %s", m.Name, err))
+			return nil, moduleProblem(m, err)
 		}
 	}
 	return c, nil
+}
+
+// moduleProblem says what is wrong with a module, and where it stands.
+func moduleProblem(m *config.Module, err error) error {
+	text := fmt.Sprintf("module %q: %s", m.Name, err)
+	if m.Line > 0 {
+		text = fmt.Sprintf("line %d: %s", m.Line, text)
+	}
+	return fail(exitConfig, text)
 }
 
 // job makes a probe of a host. The credential goes to hosts that the module

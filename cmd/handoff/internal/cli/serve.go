@@ -103,12 +103,17 @@ func (p *program) loadModules(ctx context.Context) ([]*module, error) {
 		}
 	}
 	var out []*module
+	var wrong []string
 	for _, name := range file.ModuleNames() {
 		m, err := p.compile(ctx, file.Modules[name])
 		if err != nil {
-			return nil, err
+			wrong = append(wrong, err.Error())
+			continue
 		}
 		out = append(out, m)
+	}
+	if len(wrong) > 0 {
+		return nil, fail(exitConfig, p.flags.config+": "+strings.Join(wrong, "\n"))
 	}
 	return out, nil
 }
@@ -178,6 +183,7 @@ func (p *program) exported(modules []*module) []*exporter.Module {
 				left := time.Until(deadline) - 100*time.Millisecond
 				j.options.Deadline = max(min(j.options.Deadline, left), time.Millisecond)
 				j.options.Timeout = min(j.options.Timeout, j.options.Deadline)
+				j.options.Connect = connectPatience(j.options.Timeout, j.options.Deadline)
 			}
 			rep, res, err := p.runJob(ctx, j)
 			if err != nil {

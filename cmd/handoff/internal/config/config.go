@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -24,8 +25,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxBytes bounds a configuration file.
-const maxBytes = 1 << 20
+// Limits of a configuration file; thousands of modules and targets fit.
+const (
+	maxBytes      = 1 << 20
+	maxComplaints = 50 // told; more of the same help nobody
+)
 
 // File is a configuration file as read and checked.
 type File struct {
@@ -43,6 +47,7 @@ type File struct {
 // Module is one way to probe.
 type Module struct {
 	Name       string `yaml:"-"`
+	Line       int    `yaml:"-"`      // where it stands in the file; 0: in none
 	Intent     string `yaml:"intent"` // auth (default), server, both
 	Ports      []int  `yaml:"ports"`  // default 25, 587
 	HELO       string `yaml:"helo"`
@@ -138,37 +143,46 @@ func Load(name string) (*File, error) {
 
 // Parse checks the text of a file.
 func Parse(raw []byte) (*File, error) {
-	c := &File{}
+	var tree yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(raw))
-	dec.KnownFields(true)
-	if err := dec.Decode(c); err != nil && !errors.Is(err, io.EOF) {
-		var t *yaml.TypeError
-		if errors.As(err, &t) {
-			for i, e := range t.Errors {
-				t.Errors[i] = plainly(e)
-			}
-			return nil, errors.New(strings.Join(t.Errors, "\n"))
-		}
+	if err := dec.Decode(&tree); err != nil && !errors.Is(err, io.EOF) {
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, errors.New("only one document is expected")
 	}
-	var tree yaml.Node
-	if err := yaml.Unmarshal(raw, &tree); err != nil {
-		return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+	k := &checker{tree: &tree, file: &File{}}
+	if weigh(&tree, map[*yaml.Node]*weight{}).over() {
+		return nil, errors.New("more keys or more aliases than a configuration has")
 	}
-	k := &checker{tree: &tree, file: c}
-	k.check()
-	slices.SortStableFunc(k.wrong, func(a, b complaint) int { return cmp.Compare(a.line, b.line) })
-	if len(k.wrong) > 0 {
-		rows := make([]string, len(k.wrong))
-		for i, w := range k.wrong {
-			rows[i] = fmt.Sprintf("line %d: %s", w.line, w.text)
+	if k.keys(&tree); len(k.wrong) > 0 {
+		return nil, k.problem()
+	}
+	dec = yaml.NewDecoder(bytes.NewReader(raw))
+	dec.KnownFields(true)
+	if err := dec.Decode(k.file); err != nil && !errors.Is(err, io.EOF) {
+		var t *yaml.TypeError
+		if !errors.As(err, &t) {
+			return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
 		}
-		return nil, errors.New(strings.Join(rows, "\n"))
+		rows := make([]string, len(t.Errors))
+		for i, e := range t.Errors {
+			rows[i] = plainly(e)
+		}
+		return nil, told(rows)
 	}
-	return c, nil
+	if k.check(); len(k.wrong) > 0 {
+		return nil, k.problem()
+	}
+	return k.file, nil
+}
+
+// told makes one error of the lines, the first of them at least.
+func told(rows []string) error {
+	if n := len(rows) - maxComplaints; n > 0 {
+		rows = append(rows[:maxComplaints:maxComplaints], fmt.Sprintf("and %d more", n))
+	}
+	return errors.New(strings.Join(rows, "\n"))
 }
 
 // plainly says an unknown key without the name of a Go type.
@@ -193,8 +207,48 @@ type checker struct {
 	wrong []complaint
 }
 
+// problem is what has been found wrong, a line each, in the order of the file.
+func (k *checker) problem() error {
+	slices.SortStableFunc(k.wrong, func(a, b complaint) int { return cmp.Compare(a.line, b.line) })
+	rows := make([]string, len(k.wrong))
+	for i, w := range k.wrong {
+		rows[i] = fmt.Sprintf("line %d: %s", w.line, w.text)
+	}
+	return told(rows)
+}
+
+// keys looks for keys that stand twice in a mapping, and for empty entries of a
+// list, which the library drops. Aliases are not followed: what they stand
+// for is looked at where it is written.
+func (k *checker) keys(n *yaml.Node) {
+	if n.Kind == yaml.MappingNode {
+		first := make(map[string]int, len(n.Content)/2)
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key := n.Content[i]
+			if key.Kind != yaml.ScalarNode {
+				continue
+			}
+			if line, twice := first[key.Value]; twice {
+				k.wrong = append(k.wrong, complaint{key.Line, fmt.Sprintf("the key %q stands here already, in line %d", key.Value, line)})
+			} else {
+				first[key.Value] = key.Line
+			}
+		}
+	}
+	for _, c := range n.Content {
+		if n.Kind == yaml.SequenceNode && c.Tag == "!!null" {
+			k.wrong = append(k.wrong, complaint{c.Line, "an entry with nothing in it"})
+		}
+		k.keys(c)
+	}
+}
+
 func (k *checker) bad(path []string, format string, args ...any) {
-	k.wrong = append(k.wrong, complaint{k.line(path), fmt.Sprintf(format, args...)})
+	line := math.MaxInt
+	if len(k.wrong) < 10*maxComplaints { // finding a line costs a walk
+		line = k.line(path)
+	}
+	k.wrong = append(k.wrong, complaint{line, fmt.Sprintf(format, args...)})
 }
 
 // line finds where a path stands; a missing end of it gives the line of what is
@@ -235,11 +289,23 @@ func (k *checker) check() {
 			m = &Module{}
 			k.file.Modules[name] = m
 		}
-		m.Name = name
+		m.Name, m.Line = name, k.line([]string{"modules", name})
 		k.module(m)
 	}
+	seen := map[Target]int{}
 	for i, t := range k.file.Targets {
 		at := []string{"targets", strconv.Itoa(i)}
+		same := Target{Host: canonical(t.Host), Module: t.Module}
+		if first, twice := seen[same]; twice && t.Host != "" {
+			k.bad(at, "this host and module are a target already, in line %d", first)
+		} else {
+			seen[same] = k.line(at)
+		}
+		for _, x := range []struct{ key, text string }{{"warning", t.Warning}, {"critical", t.Critical}} {
+			if _, err := ParseThreshold(x.text); err != nil {
+				k.bad([]string{at[0], at[1], x.key}, "%s: %v", x.key, err)
+			}
+		}
 		if t.Host == "" {
 			k.bad(at, "a target needs a host")
 		}

@@ -73,6 +73,11 @@ func TestRefused(t *testing.T) {
 		{"target not allowed", "modules:\n  a:\n    targets: [h]\ntargets:\n  - host: evil\n    module: a\n", "line 5: module"},
 		{"two documents", "modules: {}\n---\nmodules: {}\n", "only one document"},
 		{"source", "modules:\n  a:\n    source: eth0\n", "line 3: source"},
+		{"key twice", "modules:\n  a: {}\n  b: {}\n  a: {}\n", `line 4: the key "a" stands here already, in line 2`},
+		{"empty target", "modules:\n  a: {}\ntargets:\n  -\n  - host: h\n    module: a\n", "line 4: an entry with nothing in it"},
+		{"empty in a list", "modules:\n  a:\n    from: [x@y.example, ~]\n    to: z@y.example\n", "line 3: an entry with nothing in it"},
+		{"target twice", "modules:\n  a: {}\ntargets:\n  - host: h\n    module: a\n  - module: a\n    host: H.\n", "line 6: this host and module are a target already, in line 4"},
+		{"range", "modules:\n  a: {}\ntargets:\n  - host: h\n    module: a\n    warning: 5s\n    critical: 9:1\n", "line 6: warning: \"5s\" is no range; write 5, 5:10, 5:, ~:5 or @5:10\nline 7: critical"},
 		{"mapping for a list", "modules:\n  a:\n    from: {x: y}\n", "line 3"},
 	} {
 		_, err := Parse([]byte(c.text))
@@ -82,6 +87,48 @@ func TestRefused(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), "config.") {
 			t.Errorf("%s: names a Go type: %v", c.name, err)
 		}
+	}
+}
+
+// TestHeavy: what the library would take minutes or gigabytes for is refused
+// first, and the complaints about a file full of mistakes are few.
+func TestHeavy(t *testing.T) {
+	lines := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	bomb := "defaults:\n  a: &a [x, x, x, x, x, x, x, x, x]\n"
+	for c := 'b'; c <= 'm'; c++ {
+		bomb += fmt.Sprintf("  %c: &%c [%s*%c]\n", c, c, strings.Repeat(fmt.Sprintf("*%c, ", c-1), 8), c-1)
+	}
+	for name, text := range map[string]string{
+		"one key again and again":      "defaults:\n" + strings.Repeat("  a: &x [1]\n", 50_000),
+		"many keys":                    "defaults:\n" + lines(80_000, "  k%d: 1\n"),
+		"many aliases of a mapping":    "modules:\n  m: &m\n" + lines(5000, "    k%d: 1\n") + lines(4000, "  m%d: *m\n"),
+		"aliases of aliases":           bomb,
+		"a mapping that holds itself":  "modules: &m\n  a: *m\n",
+		"a list that holds itself":     "defaults: {a: &a [*a]}\n",
+		"more values than can be used": "targets: [" + strings.Repeat("a,", 450_000) + "]",
+	} {
+		_, err := Parse([]byte(text))
+		if err == nil || !strings.Contains(err.Error(), "more keys or more aliases") {
+			t.Errorf("%s: %.200v", name, err)
+		}
+	}
+	_, err := Parse([]byte("modules:\n" + lines(3000, "  m%d:\n    ports: [0]\n    intent: x\n")))
+	if err == nil || strings.Count(err.Error(), "\n") != maxComplaints || !strings.HasSuffix(err.Error(), "and 5950 more") || !strings.HasPrefix(err.Error(), "line 3: 0 is no port\nline 4: ") {
+		t.Errorf("6,000 mistakes: %.300v", err)
+	}
+	f, err := Parse([]byte("modules:\n" + lines(5000, "  m%d: {ports: [587], targets: [a.example, b.example]}\n")))
+	if err != nil || len(f.Modules) != 5000 {
+		t.Errorf("5,000 modules: %v", err)
+	}
+	f, err = Parse([]byte("modules:\n  a: &a {ports: [587], targets: [h]}\n  b: {<<: *a, intent: both}\n  c: *a\n"))
+	if err != nil || f.Modules["b"].Intent != "both" || !slices.Equal(f.Modules["b"].Targets, List{"h"}) || f.Modules["c"].Name != "c" {
+		t.Errorf("aliases and merged keys as people use them: %v %+v", err, f)
 	}
 }
 
@@ -143,6 +190,8 @@ func TestSecret(t *testing.T) {
 		{"no file", Secret{File: filepath.Join(dir, "none")}, "", nil, "cannot be opened"},
 		{"too long", Secret{File: file("h", strings.Repeat("x", maxSecret+1), 0o600)}, "", nil, "more than"},
 		{"command", Secret{Command: "printf 'one\\ntwo\\n'"}, "one", nil, ""},
+		{"command that leaves an agent behind", Secret{Command: "echo one; sleep 60 &"}, "one", nil, ""},
+		{"endless line", Secret{Command: "head -c 9001 /dev/zero | tr '\\0' x"}, "", nil, "more than"},
 		{"command fails", Secret{Command: "echo planted-3311; exit 4"}, "", nil, "failed"},
 		{"environment", Secret{Env: "HANDOFF_TEST_SECRET"}, "from env", nil, ""},
 		{"not set", Secret{Env: "HANDOFF_TEST_NONE"}, "", nil, "is not set"},
@@ -164,6 +213,8 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(healthy))
 	f.Add([]byte("modules:\n  a: null\n"))
 	f.Add([]byte("a: &a [*a]\n"))
+	f.Add([]byte("modules:\n  a: &a {user: u, password_env: X, targets: [h]}\n  b: {<<: *a, targets: ['*']}\n"))
+	f.Add([]byte("modules:\n  a: {}\ntargets:\n  - {host: h, module: a, warning: '5', critical: '@1:9'}\n"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		c, err := Parse(raw)
 		if err != nil {

@@ -103,7 +103,9 @@ func (s Secret) readFile() (string, []Oddity, error) {
 }
 
 // run takes the first line of what the command prints. Its standard error goes
-// to ours, since such programs ask or complain there.
+// to ours, since such programs ask or complain there. A program that it leaves
+// behind, as an agent that keeps its output open, holds up neither this run nor
+// whoever waits for the end of our own output.
 func (s Secret) run(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandPatience)
 	defer cancel()
@@ -112,27 +114,34 @@ func (s Secret) run(ctx context.Context) (string, error) {
 		shell, flag = "cmd", "/c"
 	}
 	cmd := exec.CommandContext(ctx, shell, flag, s.Command)
-	cmd.Stderr = os.Stderr
-	cmd.WaitDelay = time.Second
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
+	var out head
+	cmd.Stdout = &out
+	cmd.Stderr = struct{ io.Writer }{os.Stderr} // a pipe of its own
+	cmd.WaitDelay = 200 * time.Millisecond
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
 		return "", errors.New("the password command cannot be started")
 	}
-	p, lineErr := FirstLine(out)
-	_, _ = io.Copy(io.Discard, io.LimitReader(out, 1<<20))
-	if err := cmd.Wait(); err != nil {
+	if err := cmd.Wait(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
 		if ctx.Err() != nil {
-			return "", fmt.Errorf("the password command took more than %s", commandPatience)
+			return "", fmt.Errorf("the password command has not ended after %s", time.Since(began).Round(time.Second))
 		}
 		return "", fmt.Errorf("the password command failed (%s)", cmd.ProcessState)
 	}
-	if lineErr != nil {
-		return "", fmt.Errorf("the password command %w", lineErr)
+	p, err := FirstLine(bytes.NewReader(out.kept))
+	if err != nil {
+		return "", fmt.Errorf("the password command %w", err)
 	}
 	return p, nil
+}
+
+// head keeps as much of an output as a password can have.
+type head struct{ kept []byte }
+
+// Write implements io.Writer.
+func (h *head) Write(b []byte) (int, error) {
+	h.kept = append(h.kept, b[:min(len(b), maxSecret+2-len(h.kept))]...)
+	return len(b), nil
 }
 
 // FirstLine reads one line and takes its line end away, nothing else. It is for
