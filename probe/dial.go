@@ -31,7 +31,7 @@ func (r *run) dial(ctx context.Context, addr netip.Addr, port int, began time.Ti
 	switch {
 	case err == nil:
 		d.conn = conn
-	case ctx.Err() != nil:
+	case ctx.Err() != nil || r.late():
 		d.why = r.interruption()
 	default:
 		d.fault, d.why = dialFault(err)

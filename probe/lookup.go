@@ -59,7 +59,7 @@ func (r *run) lookup(host string) *lookup {
 	l.e = transcript.Exchange{Stage: transcript.StageResolve, Sent: sent, Took: time.Since(r.began) - sent}
 	switch l.addrs = r.usable(addrs); {
 	case len(l.addrs) > 0:
-	case r.ctx.Err() != nil:
+	case r.ctx.Err() != nil || r.late():
 		l.e.Skipped = r.interruption()
 	case err != nil:
 		l.e.Fault, l.e.Detail = transcript.FaultDNS, lookupFault(err)

@@ -282,6 +282,13 @@ func (r *run) share() int {
 	return max(maxKept/max(sessions, 1), minKept)
 }
 
+// late reports whether the run's time is up, which the operating system's timers
+// may know before the context does.
+func (r *run) late() bool {
+	end, ok := r.ctx.Deadline()
+	return ok && !time.Now().Before(end)
+}
+
 // interruption words why the run ended early.
 func (r *run) interruption() string {
 	if r.parent.Err() != nil {

@@ -27,7 +27,8 @@ type wire struct {
 	began   time.Time // with the monotonic clock: durations come from here
 
 	mu   sync.Mutex
-	over bool // the context ended: no deadline may lie in the future
+	end  time.Time // of the run; zero: none
+	over bool      // the context ended: no deadline may lie in the future
 	stop func() bool
 }
 
@@ -60,6 +61,7 @@ func (t *tap) Read(p []byte) (int, error) {
 func newWire(ctx context.Context, conn net.Conn, began time.Time, room int) *wire {
 	w := &wire{raw: &tap{Conn: conn, limit: maxRaw}, buf: make([]byte, 2048), began: began, room: room}
 	w.conn = w.raw
+	w.end, _ = ctx.Deadline()
 	w.stop = context.AfterFunc(ctx, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -69,12 +71,17 @@ func newWire(ctx context.Context, conn net.Conn, began time.Time, room int) *wir
 	return w
 }
 
-// deadline sets the end of patience for reads and writes.
+// deadline sets the end of patience for reads and writes. Patience that outlasts
+// the run sets none: the run's own end breaks the wait then, so that it is never
+// taken for the server's silence.
 func (w *wire) deadline(t time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.over {
+	switch {
+	case w.over:
 		t = time.Unix(1, 0)
+	case !w.end.IsZero() && !t.Before(w.end):
+		t = time.Time{}
 	}
 	_ = w.raw.SetDeadline(t)
 }
@@ -82,6 +89,7 @@ func (w *wire) deadline(t time.Time) {
 // close ends the connection; politely says so inside TLS when nothing is wrong.
 func (w *wire) close(polite bool) {
 	w.stop()
+	w.end = time.Time{} // nobody breaks the wait any more
 	if polite && w.conn != net.Conn(w.raw) {
 		w.deadline(time.Now().Add(courtesy))
 		_ = w.conn.Close()
