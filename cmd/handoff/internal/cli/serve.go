@@ -15,9 +15,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/smtp-handoff/handoff/analyze"
+	"github.com/smtp-handoff/handoff/analyze/transcript"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/config"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/exporter"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/report"
+	"github.com/smtp-handoff/handoff/probe"
 )
 
 // serveFlags shape the exporter.
@@ -87,22 +90,24 @@ func builtinModules() *config.File {
 	return f
 }
 
-// loadModules reads the configuration and makes its modules ready.
-func (p *program) loadModules(ctx context.Context) ([]*module, error) {
+// loadModules reads the configuration and makes its modules ready. The warnings
+// are those that the first reading has told already.
+func (p *program) loadModules(ctx context.Context) (out []*module, warnings []string, err error) {
 	file := builtinModules()
 	if p.flags.config != "" {
-		var err error
 		if file, err = config.Load(p.flags.config); err != nil {
 			if errors.Is(err, fs.ErrNotExist) {
-				return nil, fail(exitNoInput, "no configuration file "+p.flags.config)
+				return nil, nil, fail(exitNoInput, "no configuration file "+p.flags.config)
 			}
-			return nil, fail(exitConfig, err.Error())
+			return nil, nil, fail(exitConfig, err.Error())
+		}
+		if len(file.Modules) == 0 && len(file.Defaults) > 0 && len(file.Targets) == 0 {
+			file.Modules = builtinModules().Modules // a file of defaults for people
 		}
 		if len(file.Modules) == 0 {
-			return nil, fail(exitConfig, p.flags.config+" has no modules", "add 'modules:' with one at least")
+			return nil, nil, fail(exitConfig, p.flags.config+" has no modules", "add 'modules:' with one at least")
 		}
 	}
-	var out []*module
 	var wrong []string
 	for _, name := range file.ModuleNames() {
 		m, err := p.compile(ctx, file.Modules[name])
@@ -113,14 +118,14 @@ func (p *program) loadModules(ctx context.Context) ([]*module, error) {
 		out = append(out, m)
 	}
 	if len(wrong) > 0 {
-		return nil, fail(exitConfig, p.flags.config+": "+strings.Join(wrong, "\n"))
+		return nil, nil, fail(exitConfig, p.flags.config+": "+strings.Join(wrong, "\n"))
 	}
-	return out, nil
+	return out, file.Warnings, nil
 }
 
 // checkConfig says what is wrong with the files, each problem on a line.
 func (p *program) checkConfig(ctx context.Context, f *serveFlags) error {
-	modules, err := p.loadModules(ctx)
+	modules, _, err := p.loadModules(ctx)
 	if err == nil && f.webConfig != "" {
 		if e := exporter.CheckWeb(f.webConfig); e != nil {
 			err = fail(exitConfig, fmt.Sprintf("%s: %s", f.webConfig, e))
@@ -189,16 +194,26 @@ func (p *program) exported(modules []*module) []*exporter.Module {
 			if err != nil {
 				return nil, err
 			}
-			return &exporter.Result{Report: rep, Debug: func() (transcripts []string, lines report.Lines) {
-				for i := range res.Sessions {
-					transcripts = append(transcripts, transcriptText(&res.Sessions[i]))
-				}
-				return transcripts, sessionLines(res.Sessions)
+			return &exporter.Result{Report: rep, Debug: func() (*analyze.Report, []string, report.Lines) {
+				return p.debug(j, rep, res)
 			}}, nil
 		}
 		out = append(out, x)
 	}
 	return out
+}
+
+// debug is what debug=true shows of a probe, as far as --redact lets it.
+func (p *program) debug(j *job, rep *analyze.Report, res *probe.Result) (shown *analyze.Report, transcripts []string, lines report.Lines) {
+	shown, lines = rep, sessionLines(res.Sessions)
+	if p.flags.redact == "strict" {
+		shown, lines, _ = strict(rep, lines, j.judge.RelayDomains)
+	}
+	for i := range res.Sessions {
+		text, _ := transcript.Redact([]byte(transcriptText(&res.Sessions[i])), p.level())
+		transcripts = append(transcripts, string(text))
+	}
+	return shown, transcripts, lines
 }
 
 func (p *program) serve(ctx context.Context, f *serveFlags) error {
@@ -211,7 +226,7 @@ func (p *program) serve(ctx context.Context, f *serveFlags) error {
 	}
 	log := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
 	p.flags.quiet, p.flags.verbose = true, false // probes are silent
-	modules, err := p.loadModules(ctx)
+	modules, _, err := p.loadModules(ctx)
 	if err != nil {
 		return err
 	}
@@ -247,7 +262,10 @@ func (p *program) serve(ctx context.Context, f *serveFlags) error {
 				return
 			case <-hangup:
 			}
-			modules, err := p.loadModules(ctx)
+			modules, warnings, err := p.loadModules(ctx)
+			for _, w := range warnings {
+				log.Warn(report.Show(w))
+			}
 			if err != nil {
 				s.LoadFailed()
 				log.Error("the configuration was not read anew; the old one stays", "problem", report.Show(err.Error()))

@@ -39,9 +39,10 @@ type Module struct {
 // Result is what a probe gives.
 type Result struct {
 	Report *analyze.Report
-	// Debug gives what debug=true shows beside the report: the dialogues, secrets
-	// masked, and the lines of its evidence. It is called for debug=true only.
-	Debug func() (transcripts []string, lines report.Lines)
+	// Debug gives what debug=true shows: the report, the dialogues, secrets masked,
+	// and the lines of the report's evidence. It is called for debug=true only;
+	// nil: the report alone.
+	Debug func() (shown *analyze.Report, transcripts []string, lines report.Lines)
 }
 
 // Options of a server. MaxProbes and Limit must be above 0.
@@ -51,7 +52,6 @@ type Options struct {
 	Loopback  bool          // it listens on loopback only, so a Host of another name is a trick
 	Version   string
 	Log       *slog.Logger
-	Redact    func(string) string // personal data in debug text; nil: none
 }
 
 // Server answers scrapes.
@@ -287,15 +287,16 @@ func plausible(target string) bool {
 
 // debug answers with the report, the dialogue and the metrics as text.
 func (s *Server) debug(w http.ResponseWriter, res *Result, took time.Duration) {
+	shown := res.Report
 	var transcripts []string
 	var lines report.Lines
 	if res.Debug != nil {
-		transcripts, lines = res.Debug()
+		shown, transcripts, lines = res.Debug()
 	}
 	var b bytes.Buffer
 	rw, err := report.New(&b, report.Text, report.Options{Verbose: true})
 	if err == nil {
-		err = rw.Write(res.Report, lines)
+		err = rw.Write(shown, lines)
 	}
 	if err != nil {
 		http.Error(w, "the report cannot be shown", http.StatusInternalServerError)

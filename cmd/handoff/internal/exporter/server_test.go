@@ -144,8 +144,8 @@ func module(name string, hosts ...string) *Module {
 		Name: name, Hosts: hosts,
 		Allows: func(h string) bool { return len(hosts) == 0 || strings.Join(hosts, " ") == h },
 		Probe: func(context.Context, string) (*Result, error) {
-			return &Result{Report: probeReport(analyze.OK), Debug: func() ([]string, report.Lines) {
-				return []string{"<-  220 x\n -> AUTH PLAIN [secret-1]\n<~* 554 " + hostile + "\n"}, nil
+			return &Result{Report: probeReport(analyze.OK), Debug: func() (*analyze.Report, []string, report.Lines) {
+				return probeReport(analyze.OK), []string{"<-  220 x\n -> AUTH PLAIN [secret-1]\n<~* 554 " + hostile + "\n"}, nil
 			}}, nil
 		},
 	}
