@@ -139,6 +139,7 @@ var phrases = [...]phrase{
 
 	// AUTH.
 	{kind: KindAuthUnavailable, words: []string{"temporary authentication failure"}, seen: []string{"454 4.7.0 Temporary authentication failure: generic failure", "454 4.7.0 Temporary authentication failure: Connection lost to authentication server"}},
+	{kind: KindAuthUnavailable, words: []string{"unable to authenticate at present"}, seen: []string{"435 Unable to authenticate at present", "435 Unable to authenticate at present: failed to open the password file"}},
 	{kind: KindAuthUnavailable, codes: []int{421, 432, 435, 451, 454}, words: []string{"authentication*"}, seen: []string{"435 Unable to authenticate at present: authentication database is busy", "454 4.3.0 Authentication temporarily unavailable"}},
 	{kind: KindAuthNotEnabled, words: []string{"authentication not enabled"}, seen: []string{"503 5.5.1 Error: authentication not enabled"}},
 	{kind: KindAuthNotEnabled, words: []string{"smtpclientauthentication is disabled"}, seen: []string{"535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant."}},

@@ -34,10 +34,70 @@ func exim(t *testing.T) string {
 // eximUser is compiled into Debian's Exim.
 const eximUser = "Debian-exim"
 
-// eximSender is an Exim that submits to a relay and keeps its bounces.
-type eximSender struct {
+// eximInstance is an Exim with a folder, a configuration and a spool of its own.
+type eximInstance struct {
 	dir, path string
 	uid, gid  int
+}
+
+// newExim makes the folder of an Exim; configure has to follow.
+func newExim(t *testing.T, path string) *eximInstance {
+	t.Helper()
+	who, err := user.Lookup(eximUser)
+	if err != nil {
+		t.Skipf("end-to-end test: Exim wants the user %s: %v", eximUser, err)
+	}
+	x := &eximInstance{dir: openDir(t)}
+	if x.uid, err = strconv.Atoi(who.Uid); err != nil {
+		t.Fatal(err)
+	}
+	if x.gid, err = strconv.Atoi(who.Gid); err != nil {
+		t.Fatal(err)
+	}
+	// The checkout may lie where Exim's user cannot go.
+	binary, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.path = write(t, filepath.Join(x.dir, "exim4"), 0o755, string(binary))
+	for _, d := range []string{"spool", "log", "box"} {
+		if err := os.Mkdir(filepath.Join(x.dir, d), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chown(filepath.Join(x.dir, d), x.uid, x.gid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return x
+}
+
+// configure writes the configuration: settings that keep Exim inside its folder,
+// then these lines.
+func (x *eximInstance) configure(t *testing.T, lines []string) {
+	t.Helper()
+	own := []string{
+		"exim_path = " + x.path, "spool_directory = " + filepath.Join(x.dir, "spool"), "log_file_path = " + filepath.Join(x.dir, "log", "%slog"),
+		"exim_user = " + eximUser, "exim_group = " + strconv.Itoa(x.gid), "never_users =", "trusted_users = " + eximUser,
+		"local_interfaces = 127.0.0.1", "disable_ipv6", "keep_environment =", "message_logs = false", "check_spool_space = 0",
+	}
+	write(t, filepath.Join(x.dir, "exim.conf"), 0o644, strings.Join(append(own, lines...), "\n")+"\n")
+}
+
+// asUser are the arguments of setpriv that run Exim as its own user.
+func (x *eximInstance) asUser(args ...string) []string {
+	return append([]string{
+		"--reuid=" + strconv.Itoa(x.uid), "--regid=" + strconv.Itoa(x.gid), "--clear-groups", x.path, "-C", filepath.Join(x.dir, "exim.conf"),
+	}, args...)
+}
+
+// secret writes a file that only Exim's user may read.
+func (x *eximInstance) secret(t *testing.T, name, text string) string {
+	t.Helper()
+	file := write(t, filepath.Join(x.dir, name), 0o600, text)
+	if err := os.Chown(file, x.uid, x.gid); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 type eximSetup struct {
@@ -47,41 +107,10 @@ type eximSetup struct {
 	stranger  bool   // trusts another authority than the relay's
 }
 
-func newEximSender(t *testing.T, path string, s eximSetup, a announcement) *eximSender {
+// newEximSender makes an Exim that submits to a relay and keeps its bounces.
+func newEximSender(t *testing.T, path string, s eximSetup, a announcement) *eximInstance {
 	t.Helper()
-	who, err := user.Lookup(eximUser)
-	if err != nil {
-		t.Skipf("end-to-end test: Exim wants the user %s: %v", eximUser, err)
-	}
-	uid, err := strconv.Atoi(who.Uid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	gid, err := strconv.Atoi(who.Gid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	for d := dir; d != "/" && d != os.TempDir(); d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// The checkout may lie where Exim's user cannot go.
-	binary, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	path = write(t, filepath.Join(dir, "exim4"), 0o755, string(binary))
-	x := &eximSender{dir, path, uid, gid}
-	for _, d := range []string{"spool", "log", "box"} {
-		if err := os.Mkdir(filepath.Join(dir, d), 0o750); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chown(filepath.Join(dir, d), uid, gid); err != nil {
-			t.Fatal(err)
-		}
-	}
+	x := newExim(t, path)
 	if s.stranger {
 		a.CAFile = newAuthority(t).file
 	}
@@ -89,18 +118,15 @@ func newEximSender(t *testing.T, path string, s eximSetup, a announcement) *exim
 	if err != nil {
 		t.Fatal(err)
 	}
-	trusted := write(t, filepath.Join(dir, "ca.pem"), 0o644, string(authority))
+	trusted := write(t, filepath.Join(x.dir, "ca.pem"), 0o644, string(authority))
 	conf := []string{
 		"primary_hostname = mail.customer.example", "qualify_domain = customer.example",
-		"exim_path = " + path, "spool_directory = " + filepath.Join(dir, "spool"), "log_file_path = " + filepath.Join(dir, "log", "%slog"),
-		"exim_user = " + eximUser, "exim_group = " + who.Gid, "never_users =", "trusted_users = " + eximUser, "deliver_drop_privilege",
-		"local_interfaces = 127.0.0.1", "disable_ipv6", "keep_environment =", "message_logs = false", "check_spool_space = 0",
-		"log_selector = +smtp_confirmation +outgoing_port", "bounce_return_size_limit = 20K",
+		"log_selector = +smtp_confirmation +outgoing_port", "deliver_drop_privilege", "bounce_return_size_limit = 20K",
 		"begin routers",
 		"own:", "  driver = accept", "  domains = customer.example", "  transport = box",
 		"smarthost:", "  driver = manualroute", "  transport = relay", "  route_list = * " + s.host + " byname", "  self = send", "  host_find_failed = fail",
 		"begin transports",
-		"box:", "  driver = appendfile", "  directory = " + filepath.Join(dir, "box"), "  maildir_format", "  create_directory",
+		"box:", "  driver = appendfile", "  directory = " + filepath.Join(x.dir, "box"), "  maildir_format", "  create_directory",
 		"relay:", "  driver = smtp", "  connect_timeout = 5s", "  command_timeout = 10s", "  tls_verify_certificates = " + trusted, "  dnssec_request_domains =",
 	}
 	for _, l := range s.transport {
@@ -109,18 +135,15 @@ func newEximSender(t *testing.T, path string, s eximSetup, a announcement) *exim
 	conf = append(conf, "begin retry", "* * F,1s,1s")
 	if s.password != "" {
 		// A caret is a zero byte here, two are one caret.
-		secret := write(t, filepath.Join(dir, "secret"), 0o600, strings.ReplaceAll(s.password, "^", "^^"))
-		if err := os.Chown(secret, uid, gid); err != nil {
-			t.Fatal(err)
-		}
+		secret := x.secret(t, "secret", strings.ReplaceAll(s.password, "^", "^^"))
 		conf = append(conf, "begin authenticators", "plain:", "  driver = plaintext", "  public_name = PLAIN",
 			"  client_send = ^"+a.Credential.Username+"^${readfile{"+secret+"}{}}")
 	}
-	write(t, filepath.Join(dir, "exim.conf"), 0o644, strings.Join(conf, "\n")+"\n")
+	x.configure(t, conf)
 	t.Cleanup(func() {
 		if t.Failed() {
 			for _, name := range []string{"mainlog", "paniclog"} {
-				text, _ := os.ReadFile(filepath.Join(dir, "log", name))
+				text, _ := os.ReadFile(filepath.Join(x.dir, "log", name))
 				t.Logf("%s of Exim:\n%s", name, text)
 			}
 		}
@@ -129,20 +152,19 @@ func newEximSender(t *testing.T, path string, s eximSetup, a announcement) *exim
 }
 
 // run runs Exim inside ns as its own user.
-func (x *eximSender) run(t *testing.T, ns *namespace, stdin string, args ...string) result {
+func (x *eximInstance) run(t *testing.T, ns *namespace, stdin string, args ...string) result {
 	t.Helper()
-	args = append([]string{"--reuid=" + strconv.Itoa(x.uid), "--regid=" + strconv.Itoa(x.gid), "--clear-groups", x.path, "-C", filepath.Join(x.dir, "exim.conf")}, args...)
-	return ns.run(t, stdin, "setpriv", args...)
+	return ns.run(t, stdin, "setpriv", x.asUser(args...)...)
 }
 
-func (x *eximSender) log() string {
+func (x *eximInstance) log() string {
 	text, _ := os.ReadFile(filepath.Join(x.dir, "log", "mainlog"))
 	return string(text)
 }
 
 // send submits a message and waits for its fate: the bounce, and the log of
 // the message as an administrator would copy it.
-func (x *eximSender) send(t *testing.T, ns *namespace, from string) (bounce, log string) {
+func (x *eximInstance) send(t *testing.T, ns *namespace, from string) (bounce, log string) {
 	t.Helper()
 	said := x.run(t, ns, "From: "+from+"\nTo: "+stranger+"\nSubject: a test\n\nhello\n", "-odf", "-oi", "-f", from, stranger)
 	for range 100 {

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -165,18 +164,8 @@ type sender struct{ dir string }
 // startSender starts a Postfix inside ns that gives up at the first deferral.
 func startSender(t *testing.T, ns *namespace, lines []string, user, secret string) *sender {
 	t.Helper()
-	dir := t.TempDir()
-	for d := dir; d != "/" && d != os.TempDir(); d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
+	dir := openDir(t, "etc", "spool", "lib", "mail")
 	conf, queue, data, mail := filepath.Join(dir, "etc"), filepath.Join(dir, "spool"), filepath.Join(dir, "lib"), filepath.Join(dir, "mail")
-	for _, d := range []string{conf, queue, data, mail} {
-		if err := os.MkdirAll(d, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
 	mustRun(t, "chown", "postfix", data, mail)
 	main := []string{
 		"compatibility_level = 3.6", "queue_directory = " + queue, "data_directory = " + data,
@@ -191,34 +180,10 @@ func startSender(t *testing.T, ns *namespace, lines []string, user, secret strin
 	}
 	main = append(main, lines...)
 	write(t, filepath.Join(conf, "main.cf"), 0o644, strings.Join(main, "\n")+"\n")
-	write(t, filepath.Join(conf, "master.cf"), 0o644, strings.Join([]string{
-		"127.0.0.1:10025 inet n - n - - smtpd",
-		"pickup unix n - n 60 1 pickup", "cleanup unix n - n - 0 cleanup", "qmgr unix n - n 300 1 qmgr",
-		"rewrite unix - - n - - trivial-rewrite", "bounce unix - - n - 0 bounce", "defer unix - - n - 0 bounce",
-		"trace unix - - n - 0 bounce", "verify unix - - n - 1 verify", "flush unix n - n 1000? 0 flush",
-		"proxymap unix - - n - - proxymap", "proxywrite unix - - n - 1 proxymap", "smtp unix - - n - - smtp",
-		"relay unix - - n - - smtp", "error unix - - n - - error", "retry unix - - n - - error",
-		"discard unix - - n - - discard", "local unix - n n - - local", "virtual unix - n n - - virtual",
-		"anvil unix - - n - 1 anvil", "scache unix - - n - 1 scache", "tlsmgr unix - - n 1000? 1 tlsmgr",
-		"postlog unix-dgram n - n - 1 postlogd",
-	}, "\n")+"\n")
-	cmd := ns.command("postfix", "-c", conf, "start-fg")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	var said lockedBuilder
-	cmd.Stdout, cmd.Stderr = &said, &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	write(t, filepath.Join(conf, "master.cf"), 0o644, strings.Join(append([]string{"127.0.0.1:10025 inet n - n - - smtpd"}, postfixServices...), "\n")+"\n")
+	serve(t, ns.command("postfix", "-c", conf, "start-fg"), exec.Command("postfix", "-c", conf, "stop"), filepath.Join(dir, "maillog"))
 	s := &sender{dir}
-	t.Cleanup(func() {
-		_ = exec.Command("postfix", "-c", conf, "stop").Run()
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("the sending Postfix said:\n%s\n%s", said.String(), s.log())
-		}
-	})
-	for range 100 {
+	for range 300 {
 		if r := ns.run(t, "", "swaks", "--server", "127.0.0.1", "--port", "10025", "--quit-after", "CONNECT"); r.code == 0 {
 			return s
 		}
@@ -250,7 +215,7 @@ func (s *sender) waitLog(t *testing.T, sent bool) string {
 	if sent {
 		want = "status=sent"
 	}
-	for range 300 {
+	for range 900 {
 		log := s.log()
 		done := strings.Contains(log, want) || (!sent && strings.Contains(log, "status=expired"))
 		if done && (sent || s.find() != "") {
