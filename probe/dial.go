@@ -23,10 +23,17 @@ type dialed struct {
 
 // dial opens one connection.
 func (r *run) dial(ctx context.Context, addr netip.Addr, port int, began time.Time) dialed {
-	d := dialed{addr: addr, sent: time.Since(began)}
+	d := dialed{addr: addr}
+	target := netip.AddrPortFrom(addr, uint16(port)).String()
+	err := r.opts.Pacer.wait(ctx, r.host+" "+target, r.opts.Spacing)
+	d.sent = time.Since(began)
+	if err != nil {
+		d.why = r.interruption()
+		return d
+	}
 	one, cancel := context.WithTimeout(ctx, r.connect)
 	defer cancel()
-	conn, err := r.opts.Dial(one, "tcp", netip.AddrPortFrom(addr, uint16(port)).String())
+	conn, err := r.opts.Dial(one, "tcp", target)
 	d.took = time.Since(began) - d.sent
 	switch {
 	case err == nil:

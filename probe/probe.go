@@ -76,7 +76,10 @@ type Options struct {
 	RetryWait time.Duration
 	// Spacing is the pause between two sessions with one address and port:
 	// retries and the TLS scan. 0: 200 ms.
-	Spacing  time.Duration
+	Spacing time.Duration
+	// Pacer keeps that pause between the sessions of several runs, too; nil: each
+	// run is on its own.
+	Pacer    *Pacer
 	Resolver Resolver // nil: the system's
 	// Dial opens a connection; nil: net.Dialer. Tests inject here.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)

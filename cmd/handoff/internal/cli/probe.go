@@ -166,6 +166,9 @@ func (p *program) runJob(ctx context.Context, j *job) (*analyze.Report, *probe.R
 	if j.options.Observe == nil && !p.flags.quiet && (p.flags.verbose || report.IsTerminal(p.plainStderr())) {
 		j.options.Observe = p.progress
 	}
+	if !j.inProcess { // the relay in this process has no defences to wake
+		j.options.Pacer = &p.pacer
+	}
 	var found []analyze.Finding
 	var survey sync.WaitGroup
 	looking, stop := context.WithCancel(ctx)
@@ -394,6 +397,7 @@ func (p *program) jobFor(ctx context.Context, f *probeFlags, r *relay.Relay, c *
 		j.options.Resolver, j.names = r, nil
 	}
 	if len(j.target.Connect) == 0 {
+		j.inProcess = true
 		j.options.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 			_, port, err := net.SplitHostPort(address)
 			if n, e := strconv.Atoi(port); err == nil && e == nil && c.Address.IsValid() && (n == relay.PortServer || n == relay.PortAuth) {

@@ -116,7 +116,9 @@ type job struct {
 	names   *names
 	// noSurvey: only the relay's own name is asked for.
 	noSurvey bool
-	note     string // where the probe really goes, when that is not plain
+	// inProcess: the relay is one of this process.
+	inProcess bool
+	note      string // where the probe really goes, when that is not plain
 }
 
 // job checks the flags and reads what they name. Nothing is sent before all of

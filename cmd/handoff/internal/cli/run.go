@@ -24,6 +24,7 @@ import (
 
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/report"
+	"github.com/smtp-handoff/handoff/probe"
 )
 
 // program is one run of the command line. What it touches of the world stands
@@ -37,6 +38,7 @@ type program struct {
 	started        bool // the command line was read without a mistake
 	stdinUsed      string
 	causes         string // folder of --causes
+	pacer          probe.Pacer
 }
 
 // Run runs handoff with the arguments behind the program's name and returns
