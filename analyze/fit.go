@@ -1,6 +1,8 @@
 package analyze
 
 import (
+	"strings"
+
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
 
@@ -117,6 +119,9 @@ func (e *ending) sameFault(q *question) bool {
 	}
 	if q.fault != transcript.FaultNone && e.fault != transcript.FaultNone && q.fault != e.fault && !(isTLSFault(q.fault) && isTLSFault(e.fault)) {
 		return false
+	}
+	if q.fault == transcript.FaultCertificate && e.fault != transcript.FaultCertificate && !strings.HasPrefix(e.tls, "certificate-") {
+		return false // a certificate came, so TLS spoke
 	}
 	if e.fault == transcript.FaultNone && q.fault != transcript.FaultNone && (q.symptom == symptomNone || q.symptom != e.symptom) {
 		return false

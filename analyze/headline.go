@@ -405,10 +405,7 @@ func (g *judgement) handshakeWords(host string) (what, do string) {
 		if g.out.Reply.Code/100 == 5 {
 			return "STARTTLS is not known at " + host + g.inBrackets(), "exempt it from SMTP inspection on the way"
 		}
-		p := g.obs.TLS
-		if p == "" {
-			p = tlsFault(g.obs.Words)
-		}
+		p := g.tlsProblem()
 		for _, t := range tlsHeadlines {
 			if t.problem == p {
 				return t.what + host, t.do
@@ -437,6 +434,7 @@ var tlsHeadlines = [...]struct{ problem, what, do string }{
 	{"internal-error", "a fault of its own ended TLS at ", "retry, then report it"},
 	{"certificate-weak-key", "the certificate's key is too weak at ", "report it"},
 	{"implicit-tls", "TLS is spoken from the first byte at ", "check the port: 587 wants STARTTLS, 465 TLS at once"},
+	{"not-tls", "what came behind STARTTLS is no TLS at ", "look for interception on the way"},
 	{problemImplicit, "the client started TLS at once on ", "choose STARTTLS, not SSL/TLS"},
 }
 

@@ -201,5 +201,5 @@ func tlsFault(words string) string {
 // does not exist.
 var transientDNS = []string{
 	"servfail", "server failure", "try again", "eai_again", "temporary failure", "temporarily", "temporary lookup",
-	"timed out", "timeout", "etimeout", "could not contact dns", "no nameserver", "connection refused", "refused",
+	"timed out", "timeout", "etimeout", "could not contact dns", "misbehaving", "did not complete", "no nameserver", "connection refused", "refused",
 }

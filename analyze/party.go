@@ -28,10 +28,7 @@ func (j *judge) party(c *ndr.Case, it *ndr.Item, g *judgement, kind transcript.K
 		return Network
 	case HandshakeFailed:
 		if g.obs.Stage == transcript.StageTLS {
-			p := g.obs.TLS
-			if p == "" {
-				p = tlsFault(g.obs.Words)
-			}
+			p := g.tlsProblem()
 			if p == problemImplicit || p == problemNotTLS && g.obs.Implicit == transcript.Yes {
 				return SenderSystem
 			}
@@ -61,6 +58,20 @@ func (j *judge) party(c *ndr.Case, it *ndr.Item, g *judgement, kind transcript.K
 		}
 	}
 	return UnknownParty
+}
+
+// tlsProblem names the fault of a handshake: what the record has, else what the
+// words speak of. Bytes that are no TLS behind an accepted STARTTLS are no
+// client's that began with TLS.
+func (g *judgement) tlsProblem() string {
+	p := g.obs.TLS
+	if p == "" {
+		p = tlsFault(g.obs.Words)
+	}
+	if p == problemImplicit && g.item != nil && g.item.Session != nil && !g.item.Session.Implicit {
+		return problemNotTLS
+	}
+	return p
 }
 
 // partyHarmless: nobody for success, the side that keeps it waiting for a

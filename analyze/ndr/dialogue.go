@@ -22,6 +22,7 @@ type dialogue struct {
 	server  [2]bool  // letters dialect: the mark's row speaks for the server
 	learned bool
 	lastTag string // id of the connection in nodemailer's brackets
+	frames  bool   // the line before is a frame of a Python traceback
 	upgrade bool   // openssl s_client was told to begin with STARTTLS, which it does not show
 }
 

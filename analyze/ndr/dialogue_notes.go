@@ -330,6 +330,11 @@ func (d *dialogue) program(line []byte, at, base int) {
 		return
 	}
 	words := line[at:]
+	if f := bytes.HasPrefix(words, []byte("File \"")); f || d.frames && at > 3 || isStackLine(line) {
+		d.frames = f
+		return // names of functions are no words about what went wrong
+	}
+	d.frames = false
 	if t != nil && t.data && !bytes.HasPrefix(line, []byte("*")) && (d.dialect == dialectBare || d.nodemailer()) && !bytes.Contains(words, []byte("encoded mime message")) {
 		// The message itself, which these clients print without a mark.
 		if p, _ := programSays(words); p == nil || len(words) > 60 || p.words != "connection closed by foreign host" && p.words != "connection to host lost" {
@@ -350,6 +355,9 @@ func (d *dialogue) program(line []byte, at, base int) {
 	}
 	if t != nil {
 		t.tlsNote(words)
+		if foldPrefix(words, "ssl handshake has read 0 bytes") {
+			t.silent(base+at, base+len(line))
+		}
 	}
 	p, _ := programSays(words)
 	if p == nil {
@@ -407,20 +415,65 @@ func (d *dialogue) program(line []byte, at, base int) {
 	if p.fault == transcript.FaultCertificate {
 		t.tlsFacts().Verified = transcript.No
 	}
+	if p.stage == transcript.StageTLS {
+		t.told = tlsTells(words)
+	}
 	t.fail(p.fault, p.stage, from, to)
 }
 
 // precise replaces a fault that only says that there is no connection by one
-// that says why.
+// that says why, and words about TLS by some that say more.
 func (t *talk) precise(p *programPhrase, from, to int) {
 	s := t.session
-	if t.greeted || len(s.Exchanges) == 0 || vague(p) || p.stage == "" {
+	if len(s.Exchanges) == 0 {
 		return
 	}
 	e := &s.Exchanges[len(s.Exchanges)-1]
+	if e.Detail == "" && e.Stage == transcript.StageTLS && e.Reply.IsZero() && e.Fault != transcript.FaultNone && p.stage == transcript.StageTLS && p.effect == effectFault {
+		if told := tlsTells(t.b.Doc.Text[from:to]); told > t.told || p.fault == transcript.FaultCertificate && e.Fault != p.fault {
+			e.Fault, e.Span, t.told = p.fault, t.b.span(from, to), told
+		}
+		return
+	}
+	if t.greeted || vague(p) || p.stage == "" {
+		return
+	}
 	if e.Stage == transcript.StageConnect && e.Fault == transcript.FaultTimeout && e.Reply.IsZero() {
 		e.Fault, e.Stage, e.Span = p.fault, p.stage, t.b.span(from, to)
 	}
+}
+
+// silent takes openssl's word that the server sent nothing at all: what it missed
+// in the EHLO reply was the reply itself.
+func (t *talk) silent(from, to int) {
+	s := t.session
+	if n := len(s.Exchanges); n > 0 && !t.greeted {
+		if e := &s.Exchanges[n-1]; e.Stage == transcript.StageTLS && e.Reply.IsZero() && e.Fault == transcript.FaultTLS {
+			e.Stage, e.Fault, e.Detail, e.Span = transcript.StageGreet, transcript.FaultClosed, "", t.b.span(from, to)
+			s.Implicit = false
+		}
+	}
+}
+
+// tlsReasons are words that say why TLS failed, in lower case; the others say only
+// that it did.
+var tlsReasons = []string{
+	"expired", "not yet valid", "notyetvalid", "mismatch", "subject name", "subject alternative", "altnames", "not valid for", "is valid for",
+	"expected cn", "did not match", "self-signed", "self signed", "issuer", "first certificate", "unknown ca", "unknown authority", "certification path", "path building",
+	"protocol version", "protocol_version", "unsupported protocol", "wrong version", "unexpected tls packet", "unrecognized ssl", "eof", "reset", "closed",
+}
+
+// tlsTells is how much the words tell about a fault of TLS: 1 a reason, 0 none.
+func tlsTells(words []byte) int {
+	if len(words) > maxProgramLine {
+		words = words[:maxProgramLine]
+	}
+	for _, w := range tlsReasons {
+		if foldIndex(words, w) >= 0 {
+			return 1
+		}
+	}
+	return 0
 }
 
 // nodemailer reports whether the dialogue is nodemailer's, which prints the

@@ -39,6 +39,7 @@ type talk struct {
 	artefact  transcript.Span // the tester ate a line
 	masked    bool
 
+	told    int  // how much the words about a fault of TLS tell, see tlsTells
 	checked int  // exchanges that were looked at for a failure
 	bad     bool // one of them failed
 
@@ -384,6 +385,10 @@ func (t *talk) fail(fault transcript.Fault, stage transcript.Stage, from, to int
 	if !t.artefact.IsZero() {
 		t.over = true
 		return
+	}
+	if !t.connected && !t.greeted && (stage == transcript.StageConnect || stage == transcript.StageResolve) {
+		// What was typed before went nowhere.
+		s.Exchanges, t.pending = s.Exchanges[:0], t.pending[:0]
 	}
 	if len(t.pending) > 0 {
 		e := &s.Exchanges[t.pending[0]]

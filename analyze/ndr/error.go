@@ -434,6 +434,8 @@ func isStackLine(line []byte) bool {
 	switch {
 	case len(l) < 3:
 		return false
+	case l[0] == '#' && isDigit(l[1]) && bytes.IndexByte(l, ' ') < 4:
+		return true // PHP
 	case bytes.HasPrefix(l, []byte("at ")) && (bytes.IndexByte(l, '(') > 0 || bytes.Contains(l, []byte(":line ")) || bytes.Contains(l, []byte("node:"))):
 		return true
 	case bytes.HasPrefix(l, []byte("... ")), bytes.HasPrefix(l, []byte("^^^")), bytes.HasPrefix(l, []byte("~~~")), bytes.HasPrefix(l, []byte("+ ~~~")):
@@ -471,6 +473,7 @@ func (t *told) line(line []byte, base, number int) {
 		t.frames = true
 		return
 	case isStackLine(line):
+		t.php(l)
 		return
 	case bytes.HasPrefix(l, []byte("raise ")), bytes.HasPrefix(l, []byte("<")) && bytes.HasSuffix(l, []byte(">")) && bytes.IndexByte(l, '@') < 0:
 		return
@@ -561,6 +564,17 @@ func (t *told) frame(l []byte) {
 			t.local = f.stage
 			return
 		}
+	}
+}
+
+// php reads a frame of PHP: Symfony Mailer that reads in start() and runs no
+// command waits for the greeting.
+func (t *told) php(l []byte) {
+	switch {
+	case bytes.HasSuffix(l, []byte("->start()")) && t.local == "":
+		t.local = transcript.StageGreet
+	case bytes.HasSuffix(l, []byte("->executeCommand()")), bytes.HasSuffix(l, []byte("Command()")):
+		t.local = transcript.StageUnknown
 	}
 }
 
@@ -699,6 +713,9 @@ func (t *told) reply(line []byte, part [2]int, base int) {
 		r, ok := t.makeReply(string(words[n:end]), base+part[0]+n, base+part[0]+end)
 		if ok {
 			stage := r.Stage()
+			if at := stageBefore(words[:n]); at != "" && stage != transcript.StageTLS {
+				stage = at
+			}
 			if stage == transcript.StageUnknown || stage == "" {
 				if stage = stageWords(words); stage == transcript.StageConnect {
 					stage = transcript.StageGreet // it answered
@@ -711,6 +728,20 @@ func (t *told) reply(line []byte, part [2]int, base int) {
 			return // its text may name other codes
 		}
 	}
+}
+
+// stageBefore is the stage that a program gives in so many words before a reply:
+// an exception of Python's, or the code that Symfony waited for.
+func stageBefore(words []byte) transcript.Stage {
+	for _, e := range pythonErrors {
+		if e.stage != transcript.StageUnknown && bytes.Contains(words, []byte(e.name)) {
+			return e.stage
+		}
+	}
+	if foldIndex(words, `expected response code "220"`) >= 0 || foldIndex(words, "expected response code 220") >= 0 {
+		return transcript.StageGreet
+	}
+	return ""
 }
 
 // stageNames are words near a bare code that say where it was given, in lower
@@ -838,6 +869,26 @@ func (t *told) format() string {
 	return "program-error"
 }
 
+// ownName is the name that a server gives itself in the 421 with which it closes
+// (RFC 5321 §4.2.2): "421 4.4.2 H Error: timeout exceeded".
+func (t *told) ownName(r *transcript.Reply) Mention {
+	if r.Code != 421 || len(r.Lines) == 0 {
+		return Mention{}
+	}
+	words := strings.TrimLeft(strings.TrimPrefix(strings.TrimPrefix(r.Lines[0], "421"), " "), " -")
+	words = strings.TrimLeft(strings.TrimPrefix(words, r.Enhanced), " ")
+	h, n := hostAt([]byte(words))
+	if n == 0 || h.name == "" || !looksLikeHost([]byte(h.name)) || n < len(words) && words[n] != ' ' {
+		return Mention{}
+	}
+	m := Mention{Host: h.name, Role: Named, Span: r.Span}
+	from, to := t.b.Doc.LineStart(t.first), t.b.Doc.LineEnd(t.last-1)
+	if k := bytes.Index(t.b.Doc.Text[from:to], []byte(words[:n])); k >= 0 {
+		m.Span = t.b.span(from+k, from+k+n)
+	}
+	return m
+}
+
 // items gives the outcomes of the piece.
 func (t *told) items() []Item {
 	s := &t.settings
@@ -876,6 +927,12 @@ func (t *told) items() []Item {
 		}
 		m.Role = role
 		return m
+	}
+	if len(t.replies) > 0 && s.host.Host == "" {
+		if m := t.ownName(&t.replies[0].reply); m.Host != "" {
+			m.Address, m.Port = s.host.Address, s.host.Port
+			s.host = m
+		}
 	}
 	if len(t.replies) > 0 {
 		base.Secure = s.secure
@@ -934,7 +991,7 @@ func (t *told) items() []Item {
 		}
 	case t.fault != nil:
 		it.Fault, it.FaultSpan, it.Stage = t.fault.fault, t.span, t.fault.stage
-		if t.local != "" && it.Stage != transcript.StageTLS && it.Stage != transcript.StageResolve && it.Fault != transcript.FaultRefused {
+		if t.local != "" && t.local != transcript.StageUnknown && it.Stage != transcript.StageTLS && it.Stage != transcript.StageResolve && it.Fault != transcript.FaultRefused {
 			it.Stage = t.local
 			if t.local == transcript.StageGreet && it.Fault == transcript.FaultTimeout && t.fault.stage == transcript.StageConnect {
 				it.Stage = transcript.StageConnect
@@ -942,6 +999,9 @@ func (t *told) items() []Item {
 		}
 		if it.Stage == "" {
 			it.Stage = t.stage
+		}
+		if it.Stage == transcript.StageConnect && (it.Fault == transcript.FaultClosed || it.Fault == transcript.FaultReset) && t.fault.stage == "" {
+			it.Stage = transcript.StageUnknown // "Connection to H has been closed": it was open
 		}
 		if it.Stage == "" {
 			switch it.Fault {

@@ -309,6 +309,15 @@ func (t *told) phpReply(line []byte, base int) bool {
 	}
 	r.Lines = []string{text}
 	stage := r.Stage()
+	if k := foldIndex(line, " command failed"); k >= 0 {
+		head := line[:k]
+		if c := bytes.LastIndexAny(head, ":."); c >= 0 {
+			head = head[c+1:]
+		}
+		if at := stageWords(head); at != "" {
+			stage = at
+		}
+	}
 	if stage == transcript.StageUnknown {
 		stage = stageWords(line)
 	}

@@ -670,6 +670,11 @@ var hostCues = []struct {
 	{"--host=", 2},
 	{"--host ", 2},
 	{"telnet ", 2},
+	{"certificate is not valid for ", 3},
+	{"did not match expected name ", 3},
+	{"did not match expected cn=", 3},
+	{"match target host name ", 3},
+	{"matches target host name ", 3},
 	{"resolve host: ", 3},
 	{"resolve host ", 3},
 	{"locate host ", 3},
@@ -891,7 +896,25 @@ func switchValue(v []byte) transcript.Fact {
 
 // cues looks for hosts behind words that announce one.
 func (s *settings) cues(b *Block, line []byte, base int) {
+	quoted := -1 // where a reply begins: what it says names no server of ours
+	if n := foldIndex(line, "said: "); n >= 0 {
+		if quoted, _ = findReply(line); quoted > n {
+			quoted = -1
+		}
+	}
+	if n := foldIndex(line, "certificate is valid for "); n >= 0 {
+		// Go: "certificate is valid for A, not H".
+		if k := bytes.LastIndex(line[n:], []byte(", not ")); k >= 0 {
+			at := n + k + len(", not ")
+			if h, m := hostAt(line[at:]); m > 0 && nameOfServer(h) {
+				s.setHost(b.mention(Named, h, base+at, base+at+m), 3)
+			}
+		}
+	}
 	for i := 0; i+4 < len(line); i++ {
+		if quoted >= 0 && i > quoted {
+			break
+		}
 		for _, k := range cueTable[line[i]] {
 			c := &hostCues[k]
 			if s.sure >= c.sure && s.host.Host != "" || !foldPrefix(line[i:], c.words) {
@@ -901,7 +924,7 @@ func (s *settings) cues(b *Block, line []byte, base int) {
 				continue
 			}
 			at := i + len(c.words)
-			for at < len(line) && (line[at] == ' ' || line[at] == '"' || line[at] == '\'' || line[at] == '\\' || line[at] == '(') {
+			for at < len(line) && (line[at] == ' ' || line[at] == '"' || line[at] == '\'' || line[at] == '\\' || line[at] == '(' || line[at] == '`') {
 				at++
 			}
 			for _, scheme := range []string{"ssl://", "tls://", "tcp://", "smtp://", "smtps://"} {

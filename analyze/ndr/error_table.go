@@ -37,6 +37,8 @@ var programPhrases = []programPhrase{
 	{"continuing anyway", transcript.FaultNone, "", effectNothing},
 	{"old ssl session", transcript.FaultNone, "", effectNothing},
 	{"), tls handshake, ", transcript.FaultNone, "", effectNothing}, // curl's list of records
+	{"post-handshake", transcript.FaultNone, "", effectNothing},
+	{"session ticket", transcript.FaultNone, "", effectNothing},
 	{"handshake finished", transcript.FaultNone, "", effectNothing},
 	{"handshake complete", transcript.FaultNone, "", effectNothing},
 	{"handshake succeeded", transcript.FaultNone, "", effectNothing},
@@ -64,6 +66,9 @@ var programPhrases = []programPhrase{
 	// AUTH was not offered.
 	{"did not advertise auth", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},
 	{"auth extension not supported", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},
+	{"auth extension is not supported by this server. try connecting via tls", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},
+	{"auth extension is not supported by this server", transcript.FaultNone, transcript.StageAuth, effectNoAUTH},
+	{"does not support authentication method", transcript.FaultNone, transcript.StageAuth, effectNoAUTH},
 	{"server does not support auth", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},
 	{"server doesn't support auth", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},
 	{"does not advertise auth", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},
@@ -114,6 +119,8 @@ var programPhrases = []programPhrase{
 
 	// A reply came; these words stand around it.
 	{"starttls denied", transcript.FaultNone, transcript.StageTLS, effectRefusal},
+	{"starttls command failed", transcript.FaultNone, transcript.StageTLS, effectRefusal},
+	{"unable to connect with starttls", transcript.FaultTLS, transcript.StageTLS, effectFault},
 	{"could not authenticate", transcript.FaultNone, transcript.StageAuth, effectLogin},
 	{"recipients failed", transcript.FaultNone, transcript.StageEnvelope, effectRefusal},
 	{"from address failed", transcript.FaultNone, transcript.StageEnvelope, effectRefusal},
@@ -141,6 +148,15 @@ var programPhrases = []programPhrase{
 	{"self-signed certificate", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 	{"unable to verify the first certificate", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 	{"unable to get local issuer certificate", transcript.FaultCertificate, transcript.StageTLS, effectFault},
+	{"certificateexpired", transcript.FaultCertificate, transcript.StageTLS, effectFault},
+	{"certificatenotyetvalid", transcript.FaultCertificate, transcript.StageTLS, effectFault},
+	{"certificate is not valid for", transcript.FaultCertificate, transcript.StageTLS, effectFault},
+	{"certificate is valid for", transcript.FaultCertificate, transcript.StageTLS, effectFault},
+	{"hostname mismatch", transcript.FaultCertificate, transcript.StageTLS, effectFault},
+	{"did not match expected cn", transcript.FaultCertificate, transcript.StageTLS, effectFault},
+	{"certificate does not match", transcript.FaultCertificate, transcript.StageTLS, effectFault},
+	{"certification path", transcript.FaultCertificate, transcript.StageTLS, effectFault},
+	{"certificate issuer is unknown", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 	{"pkix path", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 	{"x509:", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 	{"certificate subject name", transcript.FaultCertificate, transcript.StageTLS, effectFault},
@@ -161,6 +177,10 @@ var programPhrases = []programPhrase{
 	{"certificat non valide", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 
 	// TLS, before anything about connections: "TLS handshake: connection closed".
+	{"legacy sigalg", transcript.FaultTLS, transcript.StageTLS, effectFault},
+	{"tls/ssl connection has been closed", transcript.FaultTLS, transcript.StageTLS, effectFault},
+	{"sslzeroreturn", transcript.FaultTLS, transcript.StageTLS, effectFault},
+	{"ssl operation failed", transcript.FaultTLS, transcript.StageTLS, effectFault},
 	{"wrong version number", transcript.FaultTLS, transcript.StageTLS, effectFault},
 	{"wrong_version_number", transcript.FaultTLS, transcript.StageTLS, effectFault},
 	{"unexpected tls packet", transcript.FaultTLS, transcript.StageTLS, effectFault},
@@ -214,6 +234,7 @@ var programPhrases = []programPhrase{
 	{"gaierror", transcript.FaultDNS, transcript.StageResolve, effectFault},
 	{"enotfound", transcript.FaultDNS, transcript.StageResolve, effectFault},
 	{"eai_again", transcript.FaultDNS, transcript.StageResolve, effectFault},
+	{"server misbehaving", transcript.FaultDNS, transcript.StageResolve, effectFault},
 	{"could not resolve", transcript.FaultDNS, transcript.StageResolve, effectFault},
 	{"couldn't resolve", transcript.FaultDNS, transcript.StageResolve, effectFault},
 	{"cannot resolve", transcript.FaultDNS, transcript.StageResolve, effectFault},
@@ -303,6 +324,7 @@ var programPhrases = []programPhrase{
 	{"10054", transcript.FaultReset, "", effectFault},
 	{"errno=104", transcript.FaultReset, "", effectFault},
 	{"unexpectedly closed: timed out", transcript.FaultTimeout, "", effectFault},
+	{"closed unexpectedly", transcript.FaultClosed, "", effectFault},
 	{"unexpectedly closed", transcript.FaultClosed, "", effectFault},
 	{"closed connection unexpectedly", transcript.FaultClosed, "", effectFault},
 	{"connection closed by foreign host", transcript.FaultClosed, "", effectFault},
@@ -338,6 +360,10 @@ var programPhrases = []programPhrase{
 	{"0x800ccc19", transcript.FaultTimeout, "", effectFault},
 
 	// Time-outs.
+	{"timed out connecting to", transcript.FaultTimeout, transcript.StageConnect, effectFault},
+	{"couldn't connect to host, port", transcript.FaultTimeout, transcript.StageConnect, effectFault},
+	{"couldn't connect to the host", transcript.FaultTimeout, transcript.StageConnect, effectFault},
+	{"read tcp ", transcript.FaultTimeout, transcript.StageGreet, effectFault},
 	{"connection timed out", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 	{"connect timed out", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 	{"connection timeout", transcript.FaultTimeout, transcript.StageConnect, effectFault},

@@ -243,7 +243,7 @@ func (p *postfixLog) complete(it *Item, x *postfixProcess, id string, relay Ment
 			it.Target, it.LocalOnlyExpiry = x.target, false
 			it.Stage = transcript.StageTLS
 		}
-		if it.Stage == transcript.StageTLS && (it.Fault == transcript.FaultNone || it.Fault == transcript.FaultTLS) && it.Target.Address == x.target.Address {
+		if it.Stage == transcript.StageTLS && (it.Fault == transcript.FaultNone || it.Fault == transcript.FaultTLS || it.Fault == x.fault) && it.Target.Address == x.target.Address {
 			it.Fault = x.fault
 			if x.fault == transcript.FaultCertificate || it.FaultSpan.IsZero() {
 				it.FaultSpan = x.span // it tells more than the outcome

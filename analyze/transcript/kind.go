@@ -264,6 +264,8 @@ func (r Reply) Stage() Stage {
 		return StageEnvelope
 	}
 	switch {
+	case k == KindIdleTimeout, k == KindTooManyErrors:
+		return StageUnknown // in mid-talk; where, the words do not say
 	case r.Code == 421 || r.Code == 521 || k.Stage() == StageGreet:
 		return StageGreet
 	case k == KindIPBlocked && r.Code == 550:
