@@ -91,7 +91,9 @@ type Block struct {
 	straight   *Block      // the block with wrapped lines joined; nil: not looked for yet
 	options    Options
 	noise      []lineRange // MIME boundaries with their headers, and the header that a forward prints: nobody's words
-	inside     []*Block    // reports in the mails that this one brings back: for when it names nobody itself
+	// letterheads are the headers of forwarded letters in it, as offsets in Doc.Text.
+	letterheads [][2]int
+	inside      []*Block // reports in the mails that this one brings back: for when it names nobody itself
 }
 
 // Start is the offset of the block in Doc.Text.

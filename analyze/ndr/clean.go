@@ -23,8 +23,30 @@ func (d *Document) clean() {
 	if bytes.IndexByte(d.Text, '\r') >= 0 || bytes.IndexByte(d.Text, 0) >= 0 || hasLineTabs(d.Text) {
 		d.newlines()
 	}
+	if len(d.parts) == 0 && !isPage(d.Text) {
+		if bytes.HasPrefix(d.Text, []byte("\ufeff")) {
+			r := d.rewriter(d.Text, len(d.Text))
+			r.copy(len("\ufeff"), len(d.Text))
+			d.apply(r)
+		}
+		// Quoting lies over the transfer encoding of what was quoted.
+		d.index()
+		if d.shift() {
+			d.mailsAgain()
+		}
+		if len(d.parts) == 0 {
+			d.headless()
+		}
+	}
+	d.undoParts()
+}
+
+// undoParts undoes what is undone part by part.
+func (d *Document) undoParts() {
 	d.charsets()
+	maps := len(d.maps)
 	d.markup()
+	d.rendered = len(d.maps) > maps
 	if hasHigh(d.Text) {
 		d.characters()
 	}

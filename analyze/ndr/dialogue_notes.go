@@ -361,6 +361,9 @@ func (d *dialogue) program(line []byte, at, base int) {
 	}
 	p, _ := programSays(words)
 	if p == nil {
+		if d.b.inLetterhead(base) {
+			return
+		}
 		d.around.scan(d.b, line, base)
 		d.pendingReply(words, base+at)
 		return

@@ -55,6 +55,7 @@ type Document struct {
 
 	wrapped *Document // of a view with wrapped lines joined: the document itself
 
+	rendered bool     // markup was turned into text
 	buffers  *buffers // borrowed ones; nil: the document's own
 	indexed  int      // one more than the maps that were there when the lines were indexed
 	bareCR   bool     // the input has CR that no LF follows
@@ -88,18 +89,49 @@ func borrow(input []byte, relays []string) *Document {
 func (d *Document) undo(relays []string) {
 	d.clean()
 	d.index()
-	if d.dedent() {
+	shifted := d.shift()
+	if (shifted || d.rendered) && len(d.mails) == 0 && d.mailsAgain() {
+		d.undoParts()
+		d.index()
+	}
+	if d.joinHosts(relays) {
+		d.index()
+	}
+}
+
+// shift takes off what stands before lines and between them: blanks, marks of
+// quoting, the empty lines of a paste. It reports whether anything did.
+func (d *Document) shift() bool {
+	shifted := d.dedent()
+	if shifted {
 		d.index()
 	}
 	if d.quoting() {
+		shifted = true
 		d.index()
 		if d.dedent() {
 			d.index()
 		}
 	}
-	if d.joinHosts(relays) {
+	if len(d.mails) == 0 && d.undouble() {
+		shifted = true
 		d.index()
 	}
+	return shifted
+}
+
+// mailsAgain looks for mails once more, where marks, blanks or markup had hidden
+// them. It reports whether there are any.
+func (d *Document) mailsAgain() bool {
+	parts := d.parts
+	d.parts = nil
+	d.containers()
+	if len(d.mails) == 0 {
+		d.parts = parts
+		return false
+	}
+	d.index()
+	return true
 }
 
 // relayDomains are the service's domain and those that the caller adds.

@@ -449,6 +449,9 @@ func isStackLine(line []byte) bool {
 }
 
 func (t *told) line(line []byte, base, number int) {
+	if t.b.inLetterhead(base) {
+		return
+	}
 	if len(line) > 4096 {
 		line = line[:4096]
 	}

@@ -101,10 +101,13 @@ type walker struct {
 	line      int   // of Document.starts, that next looked at last
 }
 
-// containers finds mails and MIME parts, undoes transfer encodings and line
-// ends, and drops what is not text. Without any of that it costs one pass over
+// containers finds mails and MIME parts, undoes their transfer encodings and
+// line ends, and drops what is not text. Without any of that it costs one pass over
 // the lines.
 func (d *Document) containers() {
+	if isPage(d.Text) {
+		return // it may show a mail: its parts are looked for in what it shows
+	}
 	w := walker{d: d, text: d.Text, mail: -1, cr: bytes.IndexByte(d.Text, '\r') >= 0}
 	if !w.cr {
 		d.index()
@@ -112,7 +115,6 @@ func (d *Document) containers() {
 	}
 	w.walk()
 	if len(d.parts) == 0 {
-		d.headless()
 		return
 	}
 	change, size := w.cr, len(d.Text)+64
@@ -153,6 +155,12 @@ func (d *Document) containers() {
 	d.apply(r)
 }
 
+// isPage reports whether a text is HTML from its first byte on.
+func isPage(text []byte) bool {
+	t := bytes.TrimLeft(text[:min(len(text), 512)], " \t\r\n")
+	return len(t) > 0 && t[0] == '<' && looksHTML(text)
+}
+
 // ensureLF ends a decoded part with a line end, so that the boundary behind it
 // stays a line of its own.
 func ensureLF(r *rewriter, at int) {
@@ -191,6 +199,11 @@ func (d *Document) headless() {
 func (w *walker) walk() {
 	text := w.text
 	at := w.header(0, 0, false)
+	if w.mail < 0 {
+		if below := w.reportBelow(); below > 0 {
+			at = w.header(below, 0, false)
+		}
+	}
 	blank := false // the line before was empty, or a rule
 	for at < len(text) {
 		end, next := w.next(at)
@@ -223,6 +236,58 @@ func (w *walker) walk() {
 	w.closeMails(len(text), 0)
 }
 
+// maxLetter bounds what people write above a report that they paste with its
+// header, in bytes.
+const maxLetter = 16 << 10
+
+// reportBelow finds the header of a report that stands below a letter's words,
+// in a code block or without one: behind an empty line or a fence, with the
+// fields of a mail and a sign that a mail system wrote it. Another mail there is
+// one that the text speaks of, as the returned message in a report. It gives 0
+// where there is none.
+func (w *walker) reportBelow() int {
+	text := w.text
+	blank := true
+	for at := 0; at < len(text) && at < maxLetter; {
+		end, next := w.next(at)
+		line := text[at:end]
+		if blank && fieldName(line) > 0 {
+			if h, ok := w.fields(at); ok && h.known >= 3 && (h.report == reportStatus || byDaemon(text[at:h.body])) {
+				return at
+			}
+		}
+		switch {
+		case len(line) == 0, bytes.HasPrefix(line, []byte("```")), isRule(line), isFromLine(line), line[len(line)-1] == ':':
+			blank = true
+		default:
+			blank = false
+			if s, _ := signAt(line); s > signSuccess && s != signGeneric {
+				return 0 // a report without its header: what follows is its own
+			}
+		}
+		at = next
+	}
+	return 0
+}
+
+// byDaemon reports whether a header is of a mail that a mail system wrote.
+func byDaemon(header []byte) bool {
+	for at := 0; at < len(header); {
+		end, next := nextLine(header, at, len(header))
+		line := header[at:end]
+		switch {
+		case foldPrefix(line, "return-path: <>"), foldPrefix(line, "x-failed-recipients:"):
+			return true
+		case foldPrefix(line, "from:"):
+			if foldIndex(line, "mailer-daemon") > 0 || foldIndex(line, "mail delivery") > 0 || foldIndex(line, "postmaster@") > 0 {
+				return true
+			}
+		}
+		at = next
+	}
+	return false
+}
+
 // next is nextLine on the whole text.
 func (w *walker) next(at int) (end, next int) {
 	if w.cr {
@@ -235,6 +300,7 @@ func (w *walker) next(at int) (end, next int) {
 			w.line++
 		} else {
 			w.line = sort.Search(len(starts), func(i int) bool { return int(starts[i]) > at }) - 1
+			w.line = max(w.line, 0)
 		}
 	}
 	if w.line+1 < len(starts) {

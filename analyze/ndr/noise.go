@@ -42,10 +42,56 @@ func (b *Block) findNoise() {
 				first--
 			}
 			b.addNoise(first, last+1)
+			if b.isLetterhead(first, last) {
+				b.letterheads = append(b.letterheads, [2]int{d.LineStart(first), d.LineEnd(last)})
+			}
 		}
 		run = 0
 		i = k - 1
 	}
+}
+
+// isLetterhead reports whether the labelled lines are the header that a mail
+// program prints above a forwarded letter, and not the entry of a device's log:
+// it tells when the letter was sent, or a forward mark stands above it, and an
+// empty line ends it.
+func (b *Block) isLetterhead(first, last int) bool {
+	d := b.Doc
+	if last+1 < b.Last && len(bytes.TrimSpace(d.Line(last+1))) > 0 || len(b.letterheads) >= 100 {
+		return false
+	}
+	if first > b.First {
+		above := bytes.TrimSpace(d.Line(first - 1))
+		if len(above) == 0 && first-1 > b.First {
+			above = bytes.TrimSpace(d.Line(first - 2))
+		}
+		if s, _ := signAt(above); s == signForward || isRule(above) {
+			return true
+		}
+	}
+	for i := first; i <= last; i++ {
+		l := bytes.TrimLeft(d.Line(i), " \t*")
+		for _, w := range sentLabels {
+			if foldPrefix(l, w) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// sentLabels are the labels of the time at which a letter was sent.
+var sentLabels = []string{"sent:", "gesendet:", "envoyé", "enviado", "inviato:", "verzonden:", "skickat:", "date:", "datum:", "fecha:", "送信日時:"}
+
+// inLetterhead reports whether the offset lies in the header of a forwarded
+// letter: its people are not those of the mail that failed.
+func (b *Block) inLetterhead(offset int) bool {
+	for _, r := range b.letterheads {
+		if offset >= r[0] && offset < r[1] {
+			return true
+		}
+	}
+	return false
 }
 
 // adjoins reports whether no empty line stands between two lines.

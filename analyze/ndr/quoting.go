@@ -60,6 +60,50 @@ func (d *Document) dedent() bool {
 	return true
 }
 
+// undouble takes the empty lines out that a paste put behind every line of a
+// mail: each second line is empty, and a header stands in the others. It reports
+// whether it did.
+func (d *Document) undouble() bool {
+	if len(d.starts) < 12 {
+		return false
+	}
+	first, run, most := -1, 0, 0
+	for i := 0; i < len(d.starts); i++ {
+		l := d.Line(i)
+		if first < 0 {
+			if fieldName(l) == 0 {
+				continue
+			}
+			first = i
+		}
+		if (i-first)%2 == 1 {
+			if len(l) > 0 {
+				first, run = -1, 0 // lines above the mail
+			}
+			continue
+		}
+		if len(l) > 0 && (fieldName(l) > 0 || l[0] == ' ' || l[0] == '\t') {
+			run++
+			most = max(most, run)
+		} else {
+			run = 0
+		}
+	}
+	if first < 0 || most < 3 || len(d.starts)-first < 12 {
+		return false
+	}
+	r := d.rewriter(d.Text, len(d.Text))
+	at := 0
+	for i := first + 1; i < len(d.starts); i += 2 {
+		r.copy(at, d.LineStart(i))
+		at = min(d.LineEnd(i)+1, len(d.Text))
+	}
+	r.copy(at, len(d.Text))
+	d.move(r)
+	d.apply(r)
+	return true
+}
+
 // mayBeQuoted reports whether any line begins with a mark.
 func (d *Document) mayBeQuoted() bool {
 	for _, at := range d.starts {
