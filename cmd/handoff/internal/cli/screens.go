@@ -26,7 +26,7 @@ import (
 func openScreens(ctx context.Context, p *program) error {
 	b := &backend{p: p}
 	defer b.close()
-	res, err := tui.Start(ctx, tui.Options{Backend: b, Version: version(), Now: p.now})
+	res, err := tui.Start(ctx, tui.Options{Backend: b, Version: version(), Now: p.now, First: len(b.History()) == 0})
 	if res.Last != nil && res.Last.Report != nil {
 		w, werr := report.New(p.stdout, report.Text, report.Options{Quiet: true, Color: report.ColorFor(p.stdout, p.flags.color, p.getenv)})
 		if werr == nil {

@@ -100,6 +100,15 @@ func TestLettersBelongToTheField(t *testing.T) {
 	}
 }
 
+// esc twice in a hurry, which a terminal sends like alt and esc, is no key less.
+func TestEscTwice(t *testing.T) {
+	m, _ := at(t, 80, 24)
+	press(m, "ctrl+r", "v", "alt+esc")
+	if s := seen(m); !strings.Contains(s, "VERDICT") {
+		t.Errorf("the picture is still open:\n%s", s)
+	}
+}
+
 // The keys of the footer can be clicked, and so can the rows of lists and the
 // names of the screens.
 func TestMouse(t *testing.T) {

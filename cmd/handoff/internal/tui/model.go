@@ -209,8 +209,12 @@ func (m *model) take(msg tea.Msg) tea.Cmd {
 
 func (m *model) key(k tea.KeyPressMsg) tea.Cmd {
 	key := k.String()
-	if key == "ctrl+c" {
+	switch key {
+	case "ctrl+c":
 		return tea.Quit
+	case "alt+esc": // esc twice in a hurry looks like that
+		k = tea.KeyPressMsg{Code: tea.KeyEscape}
+		key = k.String()
 	}
 	if m.help != nil {
 		if m.help.key(k, m) {

@@ -93,12 +93,12 @@ func timeline(sessions []analyze.Session, w int) []line {
 		for _, b := range barsOf(s) {
 			l := say("  " + b.name).pad(left)
 			if b.status == "skipped" {
-				out = append(out, l.pad(left+room).put(dim, fmt.Sprintf("%9s skipped", "")))
+				out = append(out, l.put(dim, strings.Repeat(" ", room+10)+"skipped"))
 				continue
 			}
 			from := min(int(b.from/end*float64(room)), room-1)
 			n := min(max(int((b.to-b.from)/end*float64(room)+0.5), 1), room-from)
-			l = l.put(plain, strings.Repeat(" ", from)).put(statusStyle(b.status), strings.Repeat("#", n)).pad(left + room)
+			l = l.put(plain, strings.Repeat(" ", from)).put(statusStyle(b.status), strings.Repeat("#", n)+strings.Repeat(" ", room-from-n))
 			l = l.put(plain, fmt.Sprintf("%9s ", span(b.to-b.from))).put(statusStyle(b.status), b.status)
 			if b.code > 0 && b.status != "ok" {
 				l = l.put(plain, fmt.Sprintf(" %d", b.code))
@@ -157,6 +157,8 @@ func span(ms float64) string {
 		return fmt.Sprintf("%.1f s", ms/1000)
 	case ms >= 10:
 		return fmt.Sprintf("%.0f ms", ms)
+	case ms < 0.1:
+		return "<0.1 ms"
 	}
 	return fmt.Sprintf("%.1f ms", ms)
 }

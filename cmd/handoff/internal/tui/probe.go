@@ -42,7 +42,8 @@ type probeScreen struct {
 	undo   []string // values before the form was cleared
 	run    *liveRun
 	result *resultView
-	serial int // of the run; late messages of an earlier one are dropped
+	serial int  // of the run; late messages of an earlier one are dropped
+	intro  bool // what one sees here is told below the form
 }
 
 // liveRun is a probe under way.
@@ -82,7 +83,7 @@ func newProbeScreen(m *model) *probeScreen {
 		}
 		return out
 	}
-	s := &probeScreen{m: m, fields: []*field{
+	s := &probeScreen{m: m, intro: m.o.First, fields: []*field{
 		fieldRelay:    {label: "Relay", options: []string{"bundled relay", "a host"}},
 		fieldHost:     {label: "Relay host"},
 		fieldPorts:    {label: "Ports", options: portChoices},
@@ -214,6 +215,9 @@ func (s *probeScreen) bindings() []binding {
 	if s.undo != nil {
 		bs = append(bs, binding{keys: []string{"ctrl+z"}, short: "undo clear", long: "bring the cleared form back", run: s.unclear})
 	}
+	if s.intro {
+		bs = append(bs, binding{keys: []string{"esc"}, short: "hide this", long: "hide what you see here", run: func() tea.Cmd { s.intro = false; return nil }})
+	}
 	if s.text() {
 		bs = append(bs, fieldKeys)
 	} else {
@@ -334,7 +338,7 @@ func (s *probeScreen) start() tea.Cmd {
 		s.result = nil
 		return toast("how long ago was the pair made? write 20m or 2h, or leave it empty")
 	}
-	s.result = nil
+	s.result, s.intro = nil, false
 	s.serial++
 	ctx, cancel := context.WithCancel(s.m.ctx)
 	now := s.m.o.Now()
@@ -492,11 +496,32 @@ func (s *probeScreen) draw(w, h int) []line {
 	} else {
 		out = append(out, prose(" Nothing is delivered: the session ends with RSET and QUIT after RCPT TO. The password goes to this host only, and only inside verified TLS.", w)...)
 	}
+	if s.intro {
+		if told := welcome(w); len(out)+len(told) <= h {
+			out = append(out, told...)
+		}
+	}
 	if recent := s.m.o.Backend.History(); len(recent) > 0 && len(out)+3 < h {
 		out = append(out, line{}, line{}.put(title, " RECENT"))
 		for _, r := range recent {
 			out = append(out, runLine(r))
 		}
+	}
+	return out
+}
+
+// welcome is what somebody reads who starts the program for the first time.
+func welcome(w int) []line {
+	out := []line{{}, line{}.put(title, " WHAT YOU SEE HERE").put(plain, "   esc hides it")}
+	for _, x := range [][2]string{
+		{"ctrl+r", "runs this probe now: both ports, step by step; nothing is delivered"},
+		{"1 Probe", "asks a relay what it accepts, the way your mail server would"},
+		{"2 Analyze", "reads a bounce, a log or a transcript: paste it, or open a file"},
+		{"3 Relay", "is the bundled relay: faults to switch on, an account to practise"},
+		{"4 History", "has earlier runs, to open and to compare"},
+		{"last row", "has the keys that work now; F1, or ?, explains a screen"},
+	} {
+		out = append(out, say("   ").put(title, x[0]).pad(14).put(plain, cut(x[1], max(w-14, 0))))
 	}
 	return out
 }

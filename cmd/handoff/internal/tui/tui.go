@@ -203,6 +203,7 @@ type Options struct {
 	// Environment is the program's environment; nil: the process's.
 	Environment []string
 	Form        Form // first values of the probe form
+	First       bool // nothing was ever run here: say what one sees
 	Now         func() time.Time
 }
 

@@ -34,6 +34,36 @@ func TestFirstKeyProbesTheBundledRelay(t *testing.T) {
 	}
 }
 
+// The first start tells what one sees, until one runs something or hides it.
+func TestWelcome(t *testing.T) {
+	first := func() *model {
+		m, _ := at(t, 80, 24)
+		m.o.First = true
+		m.screens[atProbe] = newProbeScreen(m)
+		return m
+	}
+	m := first()
+	if s := seen(m); !strings.Contains(s, "WHAT YOU SEE HERE") || !strings.Contains(s, "(*) bundled relay") || !strings.Contains(s, "F1, or ?, explains a screen") {
+		t.Errorf("the first screen:\n%s", s)
+	}
+	press(m, "esc")
+	if s := seen(m); strings.Contains(s, "WHAT YOU SEE") || !strings.Contains(s, "bundled relay") {
+		t.Errorf("esc does not hide it:\n%s", s)
+	}
+	m = first()
+	press(m, "ctrl+r", "esc")
+	if s := seen(m); strings.Contains(s, "WHAT YOU SEE") || !strings.Contains(s, "> Relay") {
+		t.Errorf("it comes back after a run:\n%s", s)
+	}
+	for w := 20; w <= 120; w += 7 {
+		for _, l := range welcome(w) {
+			if len(l) > 2 && l.width() > max(w, 20) {
+				t.Errorf("%d cells: %q", w, plainText([]line{l}))
+			}
+		}
+	}
+}
+
 func TestFormFillsTheProbe(t *testing.T) {
 	m, f := at(t, 80, 24)
 	press(m, "right", "tab") // "a host", then the host field
