@@ -133,12 +133,16 @@ func (b *backend) Analyze(_ context.Context, text []byte, source string) (tui.Ru
 	return tui.Run{Report: rep, Text: string(maskedText(text)), When: began, Took: b.p.now().Sub(began)}, nil
 }
 
+// maxTexts bounds the texts that the reports of a folder keep for the screen.
+const maxTexts = 128 << 20
+
 // AnalyzePath implements tui.Backend.
 func (b *backend) AnalyzePath(ctx context.Context, path string, each func(tui.Run)) error {
 	x, err := b.p.explainer()
 	if err != nil {
 		return err
 	}
+	room := maxTexts
 	messages := mailbox.Walk(ctx, []string{path}, mailbox.Options{})
 	type read struct {
 		run tui.Run
@@ -154,6 +158,9 @@ func (b *backend) AnalyzePath(ctx context.Context, path string, each func(tui.Ru
 	}) {
 		if r.err != nil {
 			return r.err
+		}
+		if room -= len(r.run.Text); room < 0 {
+			r.run.Text = ""
 		}
 		each(r.run)
 	}

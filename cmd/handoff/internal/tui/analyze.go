@@ -82,6 +82,8 @@ func (s *analyzeScreen) bindings() []binding {
 		return append(s.result.bindings(),
 			binding{keys: []string{"p"}, short: "probe", long: "carry host, port, sender and recipient into the probe form", run: s.toProbe},
 			binding{keys: []string{"esc"}, short: "back", long: "back to the paste, or to the list", run: s.leave})
+	case s.list != nil && s.list.summary:
+		return s.list.bindings()
 	case s.list != nil:
 		return append(s.list.bindings(),
 			binding{keys: []string{"enter"}, short: "open", long: "open this report", run: s.openEntry},

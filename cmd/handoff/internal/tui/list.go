@@ -1,11 +1,14 @@
 package tui
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
+
+	"github.com/smtp-handoff/handoff/analyze"
 )
 
 // listView shows many reports and filters them: words match anywhere,
@@ -18,8 +21,38 @@ type listView struct {
 	sel, top  int
 	shown     []int // indices into runs that pass the filter
 	of        string
-	counted   int // len(runs) that shown was made for
+	counted   int      // len(runs) that shown was made for
+	verdicts  []count  // of those that pass
+	texts     []string // what plain words look in, of each run, lower case
+	common    []line   // the summary of those that pass; nil: not made yet
 	page      int
+	summary   bool // the summary is open
+	scroll    int
+}
+
+// count is how often something occurs.
+type count struct {
+	what string
+	n    int
+}
+
+// tally counts words, the most frequent first.
+func tally(words []string) []count {
+	byWord := map[string]int{}
+	for _, w := range words {
+		byWord[w]++
+	}
+	out := make([]count, 0, len(byWord))
+	for w, n := range byWord {
+		out = append(out, count{w, n})
+	}
+	slices.SortFunc(out, func(a, b count) int {
+		if a.n != b.n {
+			return b.n - a.n
+		}
+		return strings.Compare(a.what, b.what)
+	})
+	return out
 }
 
 func (v *listView) bindings() []binding {
@@ -28,6 +61,18 @@ func (v *listView) bindings() []binding {
 			v.searching = false
 			return nil
 		}}, editKeys("take letters of the filter away", "backspace", "ctrl+u")}
+	}
+	if v.summary {
+		scroll := func(by int) func() tea.Cmd {
+			return func() tea.Cmd { v.scroll = max(v.scroll+by, 0); return nil }
+		}
+		return []binding{
+			{keys: []string{"j", "down"}, short: "scroll", long: "down a line", run: scroll(1)},
+			{keys: []string{"k", "up"}, long: "up a line", run: scroll(-1)},
+			{keys: []string{"pgdown", "space"}, long: "down a page", run: scroll(10)},
+			{keys: []string{"pgup", "b"}, long: "up a page", run: scroll(-10)},
+			{keys: []string{"esc", "s"}, short: "list", long: "back to the list", run: func() tea.Cmd { v.summary = false; return nil }},
+		}
 	}
 	move := func(by int) func() tea.Cmd {
 		return func() tea.Cmd {
@@ -44,6 +89,10 @@ func (v *listView) bindings() []binding {
 		{keys: []string{"G", "end"}, long: "to the last", run: move(1 << 30)},
 		{keys: []string{"/"}, short: "filter", long: "filter: words, verdict:refused, host:name", run: func() tea.Cmd {
 			v.searching = true
+			return nil
+		}},
+		{keys: []string{"s"}, short: "summary", long: "summary of the reports that pass the filter: verdicts, hosts, replies, causes", run: func() tea.Cmd {
+			v.summary, v.scroll = true, 0
 			return nil
 		}},
 	}
@@ -68,13 +117,18 @@ func (v *listView) visible() []int {
 	if v.of == v.filter && v.counted == len(v.runs) && v.shown != nil {
 		return v.shown
 	}
-	v.shown = []int{}
+	v.shown, v.common = []int{}, nil
+	var codes []string
 	words := strings.Fields(strings.ToLower(v.filter))
 	for i := range v.runs {
 		if v.passes(i, words) {
 			v.shown = append(v.shown, i)
+			if rep := v.runs[i].Report; rep != nil {
+				codes = append(codes, string(rep.Verdict.Code))
+			}
 		}
 	}
+	v.verdicts = tally(codes)
 	v.of, v.counted = v.filter, len(v.runs)
 	v.sel = min(v.sel, max(len(v.shown)-1, 0))
 	return v.shown
@@ -105,7 +159,7 @@ func (v *listView) passes(i int, words []string) bool {
 				return false
 			}
 		default:
-			if !strings.Contains(strings.ToLower(v.text(i)), word) {
+			if !strings.Contains(v.text(i), word) {
 				return false
 			}
 		}
@@ -113,20 +167,30 @@ func (v *listView) passes(i int, words []string) bool {
 	return true
 }
 
-// text is what plain words of the filter look in.
+// text is what plain words of the filter look in, made once for each report.
 func (v *listView) text(i int) string {
-	rep := v.runs[i].Report
+	for len(v.texts) <= i {
+		v.texts = append(v.texts, haystack(v.runs[len(v.texts)].Report))
+	}
+	return v.texts[i]
+}
+
+func haystack(rep *analyze.Report) string {
+	if rep == nil {
+		return ""
+	}
 	parts := []string{string(rep.Verdict.Code), rep.Verdict.Headline}
 	if rep.Input != nil {
 		parts = append(parts, rep.Input.Source, rep.Input.Format)
 	}
-	for _, o := range rep.Outcomes {
+	for i := range rep.Outcomes {
+		o := &rep.Outcomes[i]
 		parts = append(parts, o.Recipient, o.RefusedBy, o.Reply.Text)
 		for _, c := range o.Causes {
 			parts = append(parts, c.ID)
 		}
 	}
-	return strings.Join(parts, " ")
+	return strings.ToLower(strings.Join(parts, " "))
 }
 
 func (v *listView) current() (Run, bool) {
@@ -145,26 +209,16 @@ func (v *listView) clicked(y int) tea.Cmd {
 
 func (v *listView) draw(w, h int) []line {
 	vis := v.visible()
-	counts := map[string]int{}
-	var order []string
-	for _, i := range vis {
-		if rep := v.runs[i].Report; rep != nil {
-			code := string(rep.Verdict.Code)
-			if counts[code] == 0 {
-				order = append(order, code)
-			}
-			counts[code]++
+	if v.summary {
+		if v.common == nil {
+			v.common = v.summarise()
 		}
+		v.scroll = min(v.scroll, max(len(v.common)-max(h, 1), 0))
+		return v.common[v.scroll:]
 	}
-	slices.SortFunc(order, func(a, b string) int {
-		if counts[a] != counts[b] {
-			return counts[b] - counts[a]
-		}
-		return strings.Compare(a, b)
-	})
 	sum := say(fmt.Sprintf(" %d of %d  ", len(vis), len(v.runs)))
-	for _, code := range order {
-		sum = sum.put(statusStyle(code), code).put(plain, fmt.Sprintf(" %d  ", counts[code]))
+	for _, c := range v.verdicts {
+		sum = sum.put(statusStyle(c.what), c.what).put(plain, fmt.Sprintf(" %d  ", c.n))
 	}
 	head := line{}.put(title, " FILTER ").quote(plain, v.filter)
 	if v.searching {
@@ -195,6 +249,55 @@ func (v *listView) draw(w, h int) []line {
 			l = l.put(plain, "  ").quote(dim, rep.Input.Source)
 		}
 		out = append(out, l)
+	}
+	return out
+}
+
+// summarise counts what the reports that pass the filter have in common.
+func (v *listView) summarise() []line {
+	var verdicts, hosts, replies, causes, parties []string
+	vis := v.visible()
+	for _, i := range vis {
+		rep := v.runs[i].Report
+		if rep == nil {
+			continue
+		}
+		for k := range rep.Outcomes {
+			o := &rep.Outcomes[k]
+			verdicts, parties = append(verdicts, string(o.Verdict)), append(parties, string(o.Party))
+			if host := cmp.Or(o.RefusedBy, o.Target); host != "" {
+				hosts = append(hosts, host)
+			}
+			if o.Reply.Code > 0 {
+				replies = append(replies, strings.TrimSpace(fmt.Sprintf("%d %s", o.Reply.Code, o.Reply.Enhanced)))
+			}
+			if len(o.Causes) > 0 {
+				causes = append(causes, o.Causes[0].ID)
+			}
+		}
+		if len(rep.Outcomes) == 0 {
+			verdicts = append(verdicts, string(rep.Verdict.Code))
+		}
+	}
+	out := []line{line{}.put(title, " SUMMARY").put(plain, fmt.Sprintf("   of %d reports; filter: ", len(vis))).quote(plain, cmp.Or(v.filter, "none"))}
+	for _, part := range []struct {
+		name string
+		of   []string
+	}{
+		{"verdict of each recipient", verdicts}, {"who has to act", parties}, {"refused by, or tried", hosts}, {"reply", replies}, {"most likely cause", causes},
+	} {
+		all := tally(part.of)
+		if len(all) == 0 {
+			continue
+		}
+		out = append(out, line{}.put(title, " "+part.name))
+		for i, c := range all {
+			if i == 12 {
+				out = append(out, line{}.put(dim, fmt.Sprintf("           and %d more", len(all)-i)))
+				break
+			}
+			out = append(out, say(fmt.Sprintf("  %7d  ", c.n)).quote(statusStyle(c.what), c.what))
+		}
 	}
 	return out
 }

@@ -66,6 +66,9 @@ func toast(format string, args ...any) tea.Cmd {
 }
 
 func newModel(ctx context.Context, o Options) *model {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	m := &model{ctx: ctx, o: o, w: 80, h: 24, mouse: true}
 	m.after = func(d time.Duration, msg tea.Msg) tea.Cmd {
 		return tea.Tick(d, func(time.Time) tea.Msg { return msg })

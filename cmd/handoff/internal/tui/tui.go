@@ -216,9 +216,6 @@ type Result struct {
 // Start shows the screens until the user quits. The error is one of ours or of
 // the terminal; what servers and mails do is in the screens.
 func Start(ctx context.Context, o Options) (Result, error) {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	m := newModel(ctx, o)
 	opts := []tea.ProgramOption{tea.WithContext(ctx)}
 	if o.Input != nil {

@@ -174,6 +174,26 @@ func TestFolderIsListedAndFiltered(t *testing.T) {
 	}
 }
 
+// The summary counts what passes the filter.
+func TestFolderIsSummarised(t *testing.T) {
+	m, _ := at(t, 100, 40)
+	press(m, "alt+2", "ctrl+o")
+	typeText(m, "bounces")
+	press(m, "enter", "/")
+	typeText(m, "host:ppe-hosted.com bounces/1")
+	press(m, "enter", "s")
+	s := seen(m)
+	for _, want := range []string{"of 10 reports; filter: host:ppe-hosted.com bounces/1", "10  refused", "10  relay-config", "10  outbound-us1.ppe-hosted.com", "10  554 5.7.1", "10  wrong-port"} {
+		if !strings.Contains(s, want) {
+			t.Errorf("no %q:\n%s", want, s)
+		}
+	}
+	press(m, "s")
+	if s := seen(m); !strings.Contains(s, "10 of 30") {
+		t.Errorf("the list does not come back:\n%s", s)
+	}
+}
+
 func TestHistoryCompares(t *testing.T) {
 	m, f := at(t, 80, 24)
 	old := sample()
@@ -248,6 +268,7 @@ var visits = [][]string{
 	{"alt+2", "x", "ctrl+r", "t", "/", "x"},
 	{"alt+2", "ctrl+o", "f", "enter"},
 	{"alt+2", "ctrl+o", "f", "enter", "/", "0"},
+	{"alt+2", "ctrl+o", "f", "enter", "s"},
 	{"3"},
 	{"3", "s"},
 	{"3", "s", "tab"},
@@ -367,15 +388,4 @@ func trimRows(s string) string {
 		rows[i] = strings.TrimRight(rows[i], " ")
 	}
 	return strings.Join(rows, "\n")
-}
-
-func BenchmarkScroll200000Lines(b *testing.B) {
-	v := newTextView(strings.Repeat("Nov 24 10:39:58 mail postfix/smtp[23603]: C9E939E673A: to=<desk@partner.example>\n", 200_000))
-	b.ResetTimer()
-	for i := range b.N {
-		v.top = i % 190_000
-		for _, l := range v.draw(120, 40) {
-			_ = l.render(120)
-		}
-	}
 }
