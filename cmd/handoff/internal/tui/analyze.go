@@ -167,6 +167,7 @@ func (s *analyzeScreen) add(text string, whole bool) tea.Cmd {
 		return toast("too much for a paste (%s at most): ctrl+o reads the file itself", size(maxPaste))
 	}
 	s.follow = true
+	s.buf.lost += s.m.lostSince()
 	return s.buf.settle(s.m, whole)
 }
 
@@ -248,6 +249,10 @@ func (s *analyzeScreen) openPath() tea.Cmd {
 
 func (s *analyzeScreen) update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
+	case shownMsg:
+		if s.m.current() == screen(s) {
+			s.m.lostSince() // what was lost elsewhere is no loss of the paste
+		}
 	case catchUpMsg:
 		msg.buf.caughtUp()
 	case analyzedMsg:
@@ -397,8 +402,8 @@ func (s *analyzeScreen) notes(w int) []line {
 	if n := s.buf.hidden; n > 0 {
 		out = append(out, labelled("note", warn, fmt.Sprintf("secrets found: %d, hidden on the screen, in copies and in exports", n), w)...)
 	}
-	if s.buf.lost {
-		out = append(out, labelled("note", warn, "bytes that were not UTF-8 were lost on the way through the terminal; ctrl+o, or 'handoff analyze FILE', reads the exact original", w)...)
+	if n := s.buf.lost; n > 0 {
+		out = append(out, labelled("note", warn, fmt.Sprintf("%d bytes that were not UTF-8 were lost", n)+" on the way through the terminal; ctrl+o, or 'handoff analyze FILE', reads the exact original", w)...)
 	}
 	if len(s.buf.text) > 1<<20 {
 		out = append(out, labelled("note", warn, "this is much for a paste; ctrl+o reads the file itself", w)...)

@@ -46,8 +46,10 @@ type model struct {
 	send     func(tea.Msg)
 	last     *Run
 	written  string
-	zones    []zone // of the footer, for the mouse
-	top      int    // first row of the body
+	zones    []zone       // of the footer, for the mouse
+	top      int          // first row of the body
+	lost     func() int64 // bytes of the input that were no UTF-8; nil: nobody counts
+	told     int64        // of them, those that lostSince told
 	// after sends a message when a time has passed; tests put their own here.
 	after func(time.Duration, tea.Msg) tea.Cmd
 }
@@ -87,6 +89,16 @@ func (m *model) stop() {
 func (m *model) remember(r Run) {
 	m.last = &r
 	m.o.Backend.Remember(r)
+}
+
+// lostSince is how many bytes of the input were lost since it was asked last.
+func (m *model) lostSince() int {
+	if m.lost == nil {
+		return 0
+	}
+	before := m.told
+	m.told = m.lost()
+	return int(m.told - before)
 }
 
 // runBefore is the last probe of the same target in the history.

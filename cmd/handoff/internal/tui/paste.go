@@ -1,7 +1,7 @@
 package tui
 
 import (
-	"bytes"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -19,8 +19,8 @@ import (
 // what it is only beside its neighbours.
 type pasteBuffer struct {
 	text   []byte
-	breaks int  // line ends in text
-	lost   bool // the terminal dropped bytes that were no UTF-8
+	breaks int // line ends in text
+	lost   int // bytes that were no UTF-8, which the terminal dropped or replaced
 
 	shown   *textLines // of the first known bytes of text, secrets replaced
 	known   int        // bytes of text that shown was made from
@@ -64,7 +64,7 @@ func (b *pasteBuffer) add(s string) (fits bool) {
 		}
 		b.text = append(b.text, c)
 	}
-	b.lost = b.lost || bytes.ContainsRune([]byte(s), utf8.RuneError)
+	b.lost += strings.Count(s, string(utf8.RuneError))
 	b.stale = true
 	return true
 }

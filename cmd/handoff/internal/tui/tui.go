@@ -11,6 +11,8 @@ package tui
 import (
 	"context"
 	"io"
+	"os"
+	"runtime"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -218,8 +220,13 @@ type Result struct {
 func Start(ctx context.Context, o Options) (Result, error) {
 	m := newModel(ctx, o)
 	opts := []tea.ProgramOption{tea.WithContext(ctx)}
-	if o.Input != nil {
+	switch {
+	case o.Input != nil:
 		opts = append(opts, tea.WithInput(o.Input))
+	case runtime.GOOS != "windows": // whose console does not hand out bytes
+		in := &watchedInput{File: os.Stdin}
+		m.lost = in.lost.Load
+		opts = append(opts, tea.WithInput(in))
 	}
 	if o.Output != nil {
 		opts = append(opts, tea.WithOutput(o.Output))

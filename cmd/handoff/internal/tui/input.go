@@ -1,0 +1,45 @@
+package tui
+
+import (
+	"os"
+	"sync/atomic"
+	"unicode/utf8"
+)
+
+// watchedInput is the terminal's keyboard with a count of the bytes that are no
+// UTF-8. The event reader drops them without a word, and a paste of an old
+// mail in ISO 8859-1 is then not what was copied.
+type watchedInput struct {
+	*os.File
+	lost atomic.Int64
+	tail []byte // the beginning of a character whose end was not read yet
+}
+
+// Read reads from the terminal.
+func (w *watchedInput) Read(p []byte) (int, error) {
+	n, err := w.File.Read(p)
+	w.count(p[:n])
+	return n, err
+}
+
+func (w *watchedInput) count(p []byte) {
+	if len(w.tail) > 0 {
+		p = append(w.tail, p...)
+		w.tail = nil
+	}
+	for len(p) > 0 {
+		if p[0] < utf8.RuneSelf {
+			p = p[1:]
+			continue
+		}
+		r, n := utf8.DecodeRune(p)
+		if r == utf8.RuneError && n == 1 {
+			if !utf8.FullRune(p) {
+				w.tail = append([]byte(nil), p...)
+				return
+			}
+			w.lost.Add(1)
+		}
+		p = p[n:]
+	}
+}
