@@ -114,6 +114,9 @@ func (f *probeFindings) session(g *sessionJudgement) {
 		if e.Took >= slowStep && e.Fault != transcript.FaultTimeout && e.Stage.Order() >= transcript.StageConnect.Order() {
 			x := f.add(findingSlow, j.reply(s, i))
 			x.Why = addTime(x.Why, e, s.Port)
+			if strings.HasPrefix(e.Detail, transcript.NoteTarpit) {
+				x.Title = "the relay sends its replies bit by bit: a tarpit"
+			}
 		}
 		if greeting(e) && mended(s, i) {
 			f.add(findingHELOOnly, j.reply(s, i))
@@ -149,7 +152,7 @@ func addTime(why string, e *transcript.Exchange, port int) string {
 	if len(why) > 300 {
 		return why
 	}
-	return why + "; " + string(e.Stage) + " on " + itoa(port) + " took " + e.Took.Round(100*time.Millisecond).String()
+	return strings.TrimSuffix(why, ".") + "; " + string(e.Stage) + " on " + itoa(port) + " took " + e.Took.Round(100*time.Millisecond).String()
 }
 
 func (f *probeFindings) tls(g *sessionJudgement) {

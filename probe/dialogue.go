@@ -127,9 +127,7 @@ func (s *session) settle(e *transcript.Exchange, c command, reply transcript.Rep
 		return broken
 	}
 	e.Reply = reply
-	if s.w.bareLF {
-		e.Detail = "lines end in a bare LF"
-	}
+	e.Detail = s.w.manner(c.stage == transcript.StageGreet, reply)
 	switch {
 	case c.any, slices.Contains(c.ok, reply.Code):
 		return done

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/smtp-handoff/handoff/analyze"
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 	"github.com/smtp-handoff/handoff/probe"
 	"github.com/smtp-handoff/handoff/probe/relay/fault"
@@ -409,6 +410,43 @@ func TestOnLoopback(t *testing.T) {
 					t.Error("the credential was sent in clear")
 				}
 			}
+		})
+	}
+}
+
+// How a reply came is told: a tarpit's bytes, the two steps of postscreen, a
+// slow server that is neither.
+func TestTheMannerOfAReply(t *testing.T) {
+	rest := "> EHLO\n< 250 ok\n> QUIT\n< 221 bye\n"
+	for _, c := range []struct{ name, script, detail, title string }{
+		{"tarpit", `drip 300ms "220 relay.example ESMTP\r\n"` + "\n" + rest, transcript.NoteTarpit + "the reply came bit by bit over 7.2s", "the relay sends its replies bit by bit: a tarpit"},
+		{"lines of a tarpit", "< 220 relay.example\n> EHLO\n" + `lines 1s 7 "250-X\r\n"` + "\n< 250 ok\n> QUIT\n< 221 bye\n", transcript.NoteTarpit + "the reply came bit by bit over", "the relay sends its replies bit by bit: a tarpit"},
+		{"postscreen", "raw \"220-relay.example\\r\\n\"\nwait 6s\n< 220 relay.example ESMTP\n" + rest, "the greeting came in two steps, 6s apart", "the relay answers slower than the client waits"},
+		{"slow", "wait 8s\n< 220 relay.example ESMTP\n" + rest, "", "the relay answers slower than the client waits"},
+		{"drips, but fast", `drip 100ms "220 relay.example ESMTP\r\n"` + "\n" + rest, "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv, target, o := inMemory(t, []int{25}, c.script)
+				defer srv.Close()
+				s := run(t, target, probe.Plan{HELO: "c.example", StopAfter: transcript.StageEHLO}, o).Sessions[0]
+				detail := ""
+				for _, e := range s.Exchanges {
+					detail += e.Detail
+				}
+				if !strings.HasPrefix(detail, c.detail) || (detail == "") != (c.detail == "") {
+					t.Errorf("detail %q, want %q\n%s", detail, c.detail, story(s))
+				}
+				title := ""
+				for _, f := range analyze.JudgeProbe(analyze.Probe{Target: host, Sessions: []transcript.Session{s}}, analyze.Options{}).Findings {
+					if f.ID == "slow-server" {
+						title = f.Title
+					}
+				}
+				if title != c.title {
+					t.Errorf("title %q, want %q", title, c.title)
+				}
+			})
 		})
 	}
 }

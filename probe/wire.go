@@ -24,12 +24,43 @@ type wire struct {
 	room    int       // bytes of replies that may still be kept
 	pending error     // read error that came along with data
 	bareLF  bool      // a line ended without CR
+	reads   int       // reads that brought bytes
+	begin   pace      // how the reply that is read began
 	began   time.Time // with the monotonic clock: durations come from here
 
 	mu   sync.Mutex
 	end  time.Time // of the run; zero: none
 	over bool      // the context ended: no deadline may lie in the future
 	stop func() bool
+}
+
+// pace is when the first byte of a reply came, and how many reads before it.
+type pace struct {
+	at    time.Duration
+	reads int
+	known bool
+}
+
+// A reply whose bytes come one after the other for this long, in at least this
+// many pieces, is a tarpit's.
+const (
+	tarpitTime   = 5 * time.Second
+	tarpitPieces = 5
+)
+
+// manner says how the reply came that was read last, where that is worth telling.
+func (w *wire) manner(greeting bool, r transcript.Reply) string {
+	spread := time.Since(w.began) - w.begin.at
+	n := len(r.At)
+	switch {
+	case spread >= tarpitTime && w.reads-w.begin.reads >= tarpitPieces:
+		return transcript.NoteTarpit + "the reply came bit by bit over " + spread.Round(100*time.Millisecond).String()
+	case greeting && n > 1 && r.At[n-1]-r.At[0] >= time.Second:
+		return "the greeting came in two steps, " + (r.At[n-1] - r.At[0]).Round(100*time.Millisecond).String() + " apart, as postscreen does it"
+	case w.bareLF:
+		return "lines end in a bare LF"
+	}
+	return ""
 }
 
 // tap counts what arrives below TLS and keeps the first bytes of a handshake,
@@ -118,6 +149,7 @@ func (w *wire) fill() error {
 		w.w += n
 		w.total += n
 		if n > 0 {
+			w.reads++
 			w.pending = err
 			return nil
 		}
@@ -133,6 +165,9 @@ func (w *wire) fill() error {
 func (w *wire) line() ([]byte, error) {
 	seen := w.r
 	for {
+		if !w.begin.known && w.r < w.w {
+			w.begin.at, w.begin.known = time.Since(w.began), true
+		}
 		if i := bytes.IndexByte(w.buf[seen:w.w], '\n'); i >= 0 {
 			end := seen + i
 			b := w.buf[w.r:end]
@@ -165,6 +200,7 @@ func (w *wire) reply() (transcript.Reply, *flaw) {
 	var r transcript.Reply
 	size := 0
 	w.bareLF = false
+	w.begin = pace{reads: w.reads}
 	for {
 		b, err := w.line()
 		if err != nil {

@@ -152,6 +152,10 @@ type TLS struct {
 	Versions []TLSVersion
 }
 
+// NoteTarpit begins Exchange.Detail where a whole reply came bit by bit, as a
+// tarpit sends it.
+const NoteTarpit = "tarpit: "
+
 // TLSVersion says whether a server accepts one version of TLS.
 type TLSVersion struct {
 	Version  string // "TLS 1.0" to "TLS 1.3"
