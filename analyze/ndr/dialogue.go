@@ -2,6 +2,7 @@ package ndr
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
@@ -133,7 +134,7 @@ func (e *evidence) look(line []byte) {
 			return
 		} else if n > 3 && rest[n-1] == ':' {
 			// "mailnews.smtp: S: 220 …"
-		} else if monthAt(rest) == 0 && !weekdayAt(rest) && !isLevel(rest[:max(wordLength(rest, 0), 0)]) && c != 'D' {
+		} else if perlHandle(rest) == 0 && monthAt(rest) == 0 && !weekdayAt(rest) && !isLevel(rest[:max(wordLength(rest, 0), 0)]) && c != 'D' {
 			return
 		}
 	}
@@ -436,7 +437,7 @@ func (d *dialogue) line(line []byte, base int) {
 	from, to := base+s.from, base+s.to
 	switch {
 	case who == transcript.Server && s.strong || who == transcript.Server && isReplyText([]byte(text)):
-		for _, l := range splitLines(text) {
+		for _, l := range splitReply(text) {
 			if isReplyText([]byte(l)) {
 				d.said(transcript.Server, l, from, to, &s)
 			}
@@ -446,6 +447,23 @@ func (d *dialogue) line(line []byte, base int) {
 	default:
 		d.note(line[s.from:], from)
 	}
+}
+
+// splitReply gives the lines of a reply that was written in one: with escaped
+// line ends, or with commas, as sendEmail does ("250-R, 250-STARTTLS, 250 DSN").
+func splitReply(text string) []string {
+	if len(text) > 4 && text[3] == '-' && strings.Contains(text, ", "+text[:3]) {
+		var lines []string
+		for {
+			n := strings.Index(text, ", "+text[:3])
+			if n < 0 {
+				return append(lines, text)
+			}
+			lines = append(lines, text[:n])
+			text = text[n+2:]
+		}
+	}
+	return splitLines(text)
 }
 
 // speaker says who speaks. RFC 821 has S for sender and R for receiver, so for

@@ -90,6 +90,7 @@ var dialogueMarks = []dialogueMark{
 	{"recv: ", dialectLetters, transcript.Server, false, 0},
 	{"send: ", dialectLetters, transcript.Client, false, 0},
 	{"Received: ", dialectLetters, transcript.Server, false, 0},
+	{"Sending: ", dialectLetters, transcript.Client, false, 0},
 	{"Sent: ", dialectLetters, transcript.Client, false, 0},
 	{"S: ", dialectLetters, transcript.Server, false, 0},
 	{"C: ", dialectLetters, transcript.Client, false, 0},
@@ -205,6 +206,9 @@ type said struct {
 func sayingAt(line []byte) said {
 	var s said
 	i := skipBlanks(line, 0)
+	if n := perlHandle(line[i:]); n > 0 {
+		i += n
+	}
 	free := false // a word without a shape of its own may be skipped: the host behind a time
 	for step := 0; step < 9 && i < len(line) && i < 160; step++ {
 		if m := markAt(line, i); m != nil {
@@ -213,6 +217,10 @@ func sayingAt(line []byte) said {
 				return s
 			}
 			s.mark = nil
+		}
+		if n := fileNumber(line[i:]); n > 0 && step > 0 {
+			s.fill(line, i+n, markAt(line, i+n))
+			return s
 		}
 		if n := stampLength(line, i, &s); n > 0 {
 			free = line[i] != '['
@@ -232,6 +240,32 @@ func sayingAt(line []byte) said {
 		i = skipFill(line, i+n)
 	}
 	return s
+}
+
+// perlHandle is the length of the handle that Perl's Net::Cmd writes before its
+// marks: "Net::SMTP=GLOB(0x55d0c0ffee00)".
+func perlHandle(s []byte) int {
+	if !bytes.HasPrefix(s, []byte("Net::")) {
+		return 0
+	}
+	n := bytes.IndexByte(s, ')')
+	if n < 0 || n > 80 || !bytes.Contains(s[:n], []byte("=GLOB(")) {
+		return 0
+	}
+	return n + 1
+}
+
+// fileNumber is the length of the descriptor that mutt writes before its marks:
+// the 4 of "4< 220 R ESMTP".
+func fileNumber(s []byte) int {
+	n := 0
+	for n < len(s) && isDigit(s[n]) {
+		n++
+	}
+	if n == 0 || n > 3 || n+1 >= len(s) || s[n] != '<' && s[n] != '>' || s[n+1] != ' ' {
+		return 0
+	}
+	return n
 }
 
 // fill takes the mark at line[i:] and what follows it.
@@ -314,7 +348,7 @@ func wordLength(line []byte, i int) int {
 }
 
 // levels are words of logging frameworks.
-var levels = []string{"debug", "info", "trace", "warn", "warning", "error", "notice", "verbose", "fine", "finest", "finer"}
+var levels = []string{"debug", "info", "trace", "warn", "warning", "error", "notice", "verbose", "fine", "finest", "finer", "success"}
 
 // skippable recognises what may stand before a mark by its shape: a group in
 // brackets, a level, a word with a colon, a process with its id.
@@ -326,6 +360,8 @@ func skippable(line []byte, i int) (n int, ok bool) {
 			return 0, false
 		}
 		return end + 1, true
+	case c == '=' && bytes.HasPrefix(line[i:], []byte("=> ")):
+		return 2, true
 	case c == '*' || c == '-' || c == '#':
 		if i+1 < len(line) && line[i+1] == ' ' {
 			return 1, true

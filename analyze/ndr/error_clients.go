@@ -133,6 +133,7 @@ var responseWords = []string{
 	"serverantwort war:", "die serverantwort lautete:", "antwort des servers:", "der mail-server antwortete:", "der mailserver antwortete:", "server antwortete:",
 	"la réponse du serveur était :", "la réponse du serveur était:", "la réponse du serveur a été :", "le serveur a répondu :", "a répondu :",
 	"respuesta del servidor fue:", "la risposta del server è:", "risposta del server:", "server returned error:", "response from the remote server:", "server said:",
+	"s-nail: smtp server:", "mailx: smtp server:", "failed auth:", "failed after rcpt to:", "failed after mail from:", "failed after data:", "failed auth ",
 }
 
 // netCodes are the sentences that .NET puts in place of the three digits it

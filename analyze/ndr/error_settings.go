@@ -675,6 +675,9 @@ var hostCues = []struct {
 	{"did not match expected cn=", 3},
 	{"match target host name ", 3},
 	{"matches target host name ", 3},
+	{"resolving host ", 3},
+	{"lookup of ", 3},
+	{"smtp connection to (", 3}, // Email::Sender
 	{"resolve host: ", 3},
 	{"resolve host ", 3},
 	{"locate host ", 3},

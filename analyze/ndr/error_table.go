@@ -51,6 +51,7 @@ var programPhrases = []programPhrase{
 	{"tls alert, close notify", transcript.FaultNone, "", effectNothing},
 	{"tls app data", transcript.FaultNone, "", effectNothing},
 	{"ssl session id", transcript.FaultNone, "", effectNothing},
+	{"resource temporarily unavailable", transcript.FaultTimeout, "", effectFault}, // s-nail's own time-out, before its "unexpected eof"
 	{"network read error", transcript.FaultReset, transcript.StageGreet, effectFault},
 	{"network write error", transcript.FaultReset, transcript.StageGreet, effectFault},
 	{"0 (ok)", transcript.FaultNone, "", effectNothing},
@@ -95,6 +96,7 @@ var programPhrases = []programPhrase{
 	{"méthode d'authentification sélectionnée", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},
 
 	// STARTTLS was not offered.
+	{"tls not possible! remote smtp server", transcript.FaultTLS, transcript.StageTLS, effectNoTLS},
 	{"did not advertise starttls", transcript.FaultTLS, transcript.StageTLS, effectNoTLS},
 	{"starttls extension not supported", transcript.FaultTLS, transcript.StageTLS, effectNoTLS},
 	{"does not support tls via the starttls", transcript.FaultTLS, transcript.StageTLS, effectNoTLS},
@@ -178,6 +180,8 @@ var programPhrases = []programPhrase{
 
 	// TLS, before anything about connections: "TLS handshake: connection closed".
 	{"legacy sigalg", transcript.FaultTLS, transcript.StageTLS, effectFault},
+	{"tls setup failed: hostname verification failed", transcript.FaultCertificate, transcript.StageTLS, effectFault},
+	{"tls certificate does not match", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 	{"tls/ssl connection has been closed", transcript.FaultTLS, transcript.StageTLS, effectFault},
 	{"sslzeroreturn", transcript.FaultTLS, transcript.StageTLS, effectFault},
 	{"ssl operation failed", transcript.FaultTLS, transcript.StageTLS, effectFault},
@@ -323,6 +327,9 @@ var programPhrases = []programPhrase{
 	{"broken pipe", transcript.FaultReset, "", effectFault},
 	{"10054", transcript.FaultReset, "", effectFault},
 	{"errno=104", transcript.FaultReset, "", effectFault},
+	{"returned a zero byte response", transcript.FaultClosed, "", effectFault},
+	{"unexpected eof on smtp connection", transcript.FaultClosed, "", effectFault},
+	{"unable to establish smtp connection", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 	{"unexpectedly closed: timed out", transcript.FaultTimeout, "", effectFault},
 	{"closed unexpectedly", transcript.FaultClosed, "", effectFault},
 	{"unexpectedly closed", transcript.FaultClosed, "", effectFault},
