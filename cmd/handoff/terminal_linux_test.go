@@ -76,24 +76,46 @@ func TestNoTerminalQuery(t *testing.T) {
 // TestLinear: 'handoff --no-tui' at a terminal asks one question a line, prints
 // each step once and redraws nothing.
 func TestLinear(t *testing.T) {
-	screen := inTerminal(t, "\n", "--no-tui", "--color", "never")
-	if strings.ContainsRune(screen, 0x1b) {
-		t.Errorf("an escape in the linear mode: %q", screen)
-	}
-	for _, want := range []string{"Relay host, empty for the bundled relay:", "port 587, auth AUTH: ok, ", "VERDICT ready"} {
-		if strings.Count(screen, want) != 1 {
-			t.Errorf("%q stands there %d times in\n%s", want, strings.Count(screen, want), screen)
+	const enter6 = "\n\n\n\n\n\n\n"
+	linear := func(input string, want ...string) string {
+		t.Helper()
+		screen := inTerminal(t, input, "--no-tui", "--color", "never")
+		if strings.ContainsRune(screen, 0x1b) {
+			t.Errorf("an escape in the linear mode: %q", screen)
 		}
+		for _, w := range want {
+			if strings.Count(screen, w) != 1 {
+				t.Errorf("%q stands there %d times in\n%s", w, strings.Count(screen, w), screen)
+			}
+		}
+		return screen
 	}
+	screen := linear(enter6, "Relay host, empty for the bundled relay:", "port 587, auth AUTH: ok, ", "VERDICT ready")
 	for _, r := range screen {
 		if r > 0x7e {
 			t.Errorf("%U is not read aloud alike everywhere", r)
 			break
 		}
 	}
-	screen = inTerminal(t, "no host\n\n\n\n", "--no-tui")
-	if !strings.Contains(screen, "is no host name") {
-		t.Errorf("a wrong host is taken: %s", screen)
+	linear("probe\nno host\n"+enter6, "is no host name", "VERDICT ready")
+	linear("\n\nwrong-password\n587\nboth\nauth\nno\n", "VERDICT refused", "port 587, auth AUTH: refused, 535 5.7.8")
+	linear("\n\n\n26\n27\n28\n", `"28" is none of both, 25, 587`)
+	linear("probe\n\nwrong-password\n\n\n\nyes\n\n\n\n\n\n\n\n\n\n\n\n", "Which number, empty if nobody knows: ")
+}
+
+// TestLinearRead: the other half of the linear mode reads what one pastes, or a
+// file, and hides its secrets.
+func TestLinearRead(t *testing.T) {
+	const bounce = "<desk@partner.example>: host outbound-us1.ppe-hosted.com[192.0.2.25] said: 554\n    5.7.1 <desk@partner.example>: Relay access denied (in reply to RCPT TO command)\n"
+	for _, c := range []struct{ input, want string }{
+		{"read\n\n" + bounce + ".\n\n", "VERDICT refused: "},
+		{"read\nno such file\n../../testdata/reports/postfix/whole-mail.eml\n\n", "VERDICT refused: "},
+		{"read\n\n.\n\n", "VERDICT insufficient-evidence"},
+	} {
+		screen := inTerminal(t, c.input, "--no-tui", "--color", "never")
+		if !strings.Contains(screen, c.want) {
+			t.Errorf("%q: no %q in\n%s", c.input, c.want, screen)
+		}
 	}
 }
 
