@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/smtp-handoff/handoff/analyze"
 	"github.com/smtp-handoff/handoff/analyze/policy"
@@ -25,6 +24,7 @@ import (
 func (p *program) probeCommand() *cobra.Command {
 	f := &probeFlags{}
 	var fromReport, transcriptFile string
+	var asCommand bool
 	var scenarios []string
 	cmd := &cobra.Command{
 		Use:   "probe HOST|--bundled [flags]",
@@ -75,6 +75,8 @@ Exit code: 0 ready as intended, 1 a problem, 3 inconclusive.`,
 			switch {
 			case f.bundled && f.host != "":
 				return usage("HOST and --bundled exclude each other")
+			case asCommand && f.host == "":
+				return usage("--as-command needs the HOST to probe")
 			case f.bundled:
 				return p.command(func(cmd *cobra.Command, _ []string) error {
 					return p.probeBundled(cmd.Context(), f, scenarios, transcriptFile, repeatCommand(cmd, ""))
@@ -87,6 +89,9 @@ Exit code: 0 ready as intended, 1 a problem, 3 inconclusive.`,
 			}
 			if err := checkHost(f.host); err != nil {
 				return err
+			}
+			if asCommand {
+				return p.writeCommands(f, repeatCommand(cmd, f.host))
 			}
 			j, err := p.job(cmd.Context(), f)
 			if err != nil {
@@ -104,6 +109,7 @@ Exit code: 0 ready as intended, 1 a problem, 3 inconclusive.`,
 	p.causesFlag(fs)
 	fs.StringVar(&transcriptFile, "transcript", "", "save the dialogue, secrets masked, to `FILE`")
 	fs.StringVar(&fromReport, "from-report", "", "take host, port, sender and recipient from a JSON report in `FILE`, '-' for standard input")
+	fs.BoolVar(&asCommand, "as-command", false, "probe nothing: print the equal handoff, swaks and openssl lines, without the password")
 	return cmd
 }
 
@@ -276,55 +282,6 @@ func passwordFindings(odd []config.Oddity) []analyze.Finding {
 		out = append(out, f)
 	}
 	return out
-}
-
-// repeatCommand is the command that repeats a probe. It names no password and
-// no command that prints one.
-func repeatCommand(cmd *cobra.Command, host string) string {
-	words := []string{"handoff", cmd.Name()}
-	if cmd.Name() == "handoff" {
-		words = []string{"handoff"}
-	}
-	if host != "" {
-		words = append(words, shellQuote(host))
-	}
-	skip := map[string]bool{"format": true, "output": true, "color": true, "redact": true, "from-report": true, "transcript": true, "quiet": true, "verbose": true}
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		if skip[f.Name] || f.Hidden {
-			return
-		}
-		switch {
-		case f.Value.Type() == "bool":
-			words = append(words, "--"+f.Name)
-		case f.Name == "password-file", f.Name == "password-command":
-			words = append(words, "--"+f.Name, "...")
-		default:
-			values := []string{f.Value.String()}
-			if s, ok := f.Value.(pflag.SliceValue); ok {
-				values = s.GetSlice()
-				if f.Value.Type() == "intSlice" {
-					values = []string{strings.Join(values, ",")}
-				}
-			}
-			for _, v := range values {
-				words = append(words, "--"+f.Name, shellQuote(v))
-			}
-		}
-	})
-	return strings.Join(words, " ")
-}
-
-func shellQuote(s string) string {
-	plain := s != ""
-	for _, r := range s {
-		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:@%+=_/[]-", r) {
-			plain = false
-		}
-	}
-	if plain {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // probeBundled starts the reference relay on loopback and probes it.

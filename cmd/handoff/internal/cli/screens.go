@@ -227,20 +227,18 @@ func (b *backend) Commands(f tui.Form) []string {
 	add("--helo", f.HELO)
 	add("--from", f.From)
 	add("--to", f.To)
-	swaks := "swaks --server " + shellQuote(f.Host) + " --port 587 --tls --tls-verify --quit-after RCPT"
-	for _, x := range [][2]string{{" --ehlo ", f.HELO}, {" --from ", f.From}, {" --to ", f.To}} {
-		if x[1] != "" {
-			swaks += x[0] + shellQuote(x[1])
-		}
+	same := probeFlags{host: f.Host, helo: f.HELO, user: f.User}
+	if f.From != "" {
+		same.from = []string{f.From}
+	}
+	if f.To != "" {
+		same.to = []string{f.To}
 	}
 	if f.User != "" {
 		words = append(words, "--user", shellQuote(f.User), "--password-stdin")
-		swaks += " --auth PLAIN --auth-user " + shellQuote(f.User) // swaks asks for the password
 	}
-	return []string{
-		strings.Join(words, " "), swaks,
-		"openssl s_client -starttls smtp -crlf -quiet -connect " + shellQuote(f.Host+":587") + " -servername " + shellQuote(f.Host),
-	}
+	same.stopAfter = "envelope"
+	return []string{strings.Join(words, " "), same.swaks(587, ""), same.openssl(587, "")}
 }
 
 // Export implements tui.Backend.
