@@ -72,6 +72,9 @@ func (e *ending) answers(q *question) bool {
 // sameGate: that AUTH is not offered is a failure of TLS on 587 before STARTTLS
 // and one of AUTH on 25; a text without a port cannot tell the two apart.
 func (e *ending) sameGate(q *question) bool {
+	if q.symptom == symptomNoSign {
+		return e.stage == transcript.StageConnect && e.fault == transcript.FaultTimeout
+	}
 	gate := e.symptom == symptomNoAuth || e.symptom == symptomNoMechanism && q.symptom == symptomNoLogin
 	return gate && (q.stage == transcript.StageTLS || q.stage == transcript.StageAuth) && !q.said()
 }
@@ -135,7 +138,7 @@ func (e *ending) sameFault(q *question) bool {
 	if q.symptom == symptomNoLogin {
 		return e.symptom == symptomNoAuth || e.symptom == symptomNoMechanism
 	}
-	if q.symptom != symptomNone && q.symptom != e.symptom {
+	if q.symptom != symptomNone && q.symptom != symptomNoSign && q.symptom != e.symptom {
 		return false
 	}
 	if q.tls == "" {

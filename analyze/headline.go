@@ -418,6 +418,9 @@ func (g *judgement) handshakeWords(host string) (what, do string) {
 	case transcript.StageEHLO:
 		return host + " greeted, then the connection broke at EHLO", "look for a firewall in between"
 	}
+	if symptomOf(g.obs.Words, g.obs.Stage) == symptomNoSign {
+		return host + " gave no sign: no connection, or no greeting", "look for a firewall in between"
+	}
 	return host + " opened the connection but sent no greeting", "look for a firewall in between"
 }
 

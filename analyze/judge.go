@@ -158,6 +158,9 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 			g.rung = 5
 		}
 		o.Confidence = Certain
+		if symptomOf(g.obs.Words, stage) == symptomNoSign {
+			o.Confidence = Likely // with TCP Fast Open a lost SYN looks the same
+		}
 		o.Target = name(j.answered(it))
 
 	case brokenOff(it):

@@ -102,6 +102,8 @@ func (j *judge) direction(c *ndr.Case, it *ndr.Item, g *judgement, kind transcri
 			return Outbound
 		case to:
 			return Inbound
+		case g.rung == 2 && it.Reply.Class() == 4 && it.Recipient != "" && it.Sender == "":
+			return Outbound // put off on the way to somebody else
 		}
 	}
 	if g.rung == 2 {

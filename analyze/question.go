@@ -253,6 +253,7 @@ var faultPhrases = []struct {
 	{transcript.StageResolve, "does not exist", symptomNXDomain, ""},
 	{transcript.StageResolve, "doesnotexist", symptomNXDomain, ""},
 	{"", "renegotiating", symptomRenegotiate, ""},
+	{transcript.StageGreet, "timeout after initial connection", symptomNoSign, ""},
 	{"", "certificate has expired or is not yet valid", symptomNone, ""}, // the next words decide
 	{"", "protocol version", symptomNone, "protocol-version"},
 	{"", "protocol_version", symptomNone, "protocol-version"},
@@ -324,6 +325,9 @@ var faultPhrases = []struct {
 	{"", "support the authentication method", symptomNoLogin, ""},
 	{"", "authentifizierungsmethode", symptomNoLogin, ""},
 	{"", "authentification sélectionnée", symptomNoLogin, ""},
+	{"", "do not fulfill requirements", symptomNoMechanism, ""},
+	{"", "no common mechanisms", symptomNoMechanism, ""},
+	{"", "support authentication method", symptomNoMechanism, ""},
 	{"", "no worthy mech", symptomNoMechanism, ""},
 	{"", "no mechanism available", symptomNoMechanism, ""},
 	{"", "no suitable authentication", symptomNoMechanism, ""},

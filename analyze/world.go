@@ -99,6 +99,7 @@ const (
 	symptomNoAnswer    symptom = "no-answer" // of the resolver
 	symptomNoStartTLS  symptom = "starttls-not-offered"
 	symptomNoAuth      symptom = "auth-not-offered"
+	symptomNoSign      symptom = "no-sign" // no connection, or no greeting: the client does not tell which
 	symptomNoMechanism symptom = "no-mechanism"
 	symptomNoLogin     symptom = "no-login"    // either of these two: the client does not tell which
 	symptomPlainBytes  symptom = "plain-bytes" // in place of TLS

@@ -253,6 +253,9 @@ func eximReason(f *flow, from, to int, it *Item) {
 			it.Stage = replyStage(x[n+len(" for "):])
 		}
 		start := eximReplyStart(t, errorAt)
+		if start > 0 && start < len(t) && hostEnd > from+start+4 && isReplyText(t[start:]) {
+			host, hostEnd = Mention{}, 0 // "550 … undeliverable address: host X said": a reply that quotes another
+		}
 		if hostEnd > from+errorAt {
 			start = max(start, hostEnd-from)
 			for start < len(t) && (t[start] == ':' || t[start] == ' ') {

@@ -348,7 +348,7 @@ func (k *logbook) put(id string, it Item, clock stamp) {
 	if !later {
 		newer, older = old.item, it
 	}
-	if empty := newer.Reply.IsZero() && newer.Fault == transcript.FaultNone && newer.Action != ActionRelayed && newer.Action != ActionDelivered; empty && (!older.Reply.IsZero() || older.Fault != transcript.FaultNone) {
+	if empty := newer.Reply.IsZero() && newer.Fault == transcript.FaultNone && newer.Action != ActionRelayed && newer.Action != ActionDelivered; empty && (!older.Reply.IsZero() || older.Fault != transcript.FaultNone || older.Stage != "" && newer.Stage == "") {
 		older.Expired = older.Expired || newer.Expired
 		older.Deferred = older.Deferred && !newer.Expired && newer.Deferred
 		older.Evidence = append(older.Evidence, newer.Evidence...)

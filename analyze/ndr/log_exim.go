@@ -230,8 +230,12 @@ func (x *eximLog) outcome(l *logLine, id string, at int, deferred bool) {
 		it.FaultSpan = l.f.span(message, len(t))
 		it.Target = peer
 	}
-	if n := bytes.Index(t[at:], []byte("lookup of host ")); n >= 0 {
-		k := at + n + len("lookup of host ")
+	for _, lookup := range []string{"lookup of host ", "host lookup for "} {
+		n := bytes.Index(t[at:], []byte(lookup))
+		if n < 0 {
+			continue
+		}
+		k := at + n + len(lookup)
 		if h, m := hostAt(t[k:]); m > 0 {
 			it.Target = l.f.mention(Target, h, k, k+m)
 			it.Fault, it.Stage = transcript.FaultDNS, transcript.StageResolve
@@ -240,6 +244,10 @@ func (x *eximLog) outcome(l *logLine, id string, at int, deferred bool) {
 		}
 	}
 	x.fromTries(id, &it)
+	if !it.Reply.IsZero() {
+		last := it
+		x.tries[id] = &last // it decided; the lines before it were its tries
+	}
 	if it.Port == 0 {
 		it.Port = max(it.Refuser.Port, it.Target.Port)
 	}
@@ -254,9 +262,9 @@ func (x *eximLog) reason(l *logLine, it *Item, at int, peer Mention) {
 	}
 	words := t[at:]
 	switch {
-	case bytes.Contains(words, []byte("did not advertise AUTH support")):
+	case bytes.Contains(words, []byte("did not advertise AUTH support")), bytes.Contains(words, []byte("no common mechanisms")):
 		it.Stage = transcript.StageTLS
-		if it.Secure == transcript.Yes {
+		if it.Secure == transcript.Yes || peer.IsZero() || !bytes.Contains(words, []byte("advertise")) {
 			it.Stage = transcript.StageAuth
 		}
 		it.FaultSpan = l.f.span(at, len(t))

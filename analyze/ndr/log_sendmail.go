@@ -20,10 +20,12 @@ type sendmailLog struct {
 	tls    map[string]Mention          // by pid: with whom the handshake went wrong
 	faults map[string]transcript.Fault // by pid
 	secure map[string]string           // by pid: host TLS is up with
+
+	mechanisms map[string]transcript.Span // by queue id: no mechanism of AUTH that both have
 }
 
 func newSendmailLog(k *logbook) *sendmailLog {
-	return &sendmailLog{k, map[string]transcript.Stage{}, map[string]Mention{}, map[string]transcript.Fault{}, map[string]string{}}
+	return &sendmailLog{k, map[string]transcript.Stage{}, map[string]Mention{}, map[string]transcript.Fault{}, map[string]string{}, map[string]transcript.Span{}}
 }
 
 // field gives the value of "name=value" in a line whose fields are separated by
@@ -92,6 +94,12 @@ func (s *sendmailLog) line(l *logLine) {
 		s.startTLS(l, at)
 	case bytes.Contains(rest, []byte("ruleset=tls_server")):
 		s.faults[l.pid] = transcript.FaultTLS
+	case bytes.Contains(rest, []byte("ruleset=try_tls")), bytes.Contains(rest, []byte("ruleset=tls_")):
+		// How it means to use TLS with a server, no refusal of a client.
+	case bytes.HasPrefix(rest, []byte("AUTH=client, available mechanisms")):
+		if len(s.mechanisms) < maxAttempts {
+			s.mechanisms[id] = l.f.span(at, len(t))
+		}
 	case bytes.Contains(rest, []byte("ruleset=")) && bytes.Contains(rest, []byte("reject=")):
 		s.reject(l, id, at)
 	case bytes.HasPrefix(rest, []byte("reject=")):
@@ -243,6 +251,9 @@ func (s *sendmailLog) failed(l *logLine, id string, at int, it *Item, relay Ment
 		if s.lies(l, &r) {
 			// Its log calls a bad certificate "454 4.7.0 authentication failed".
 			it.Fault, it.Stage, it.Target = transcript.FaultCertificate, transcript.StageTLS, relay
+			if strings.Contains(r.Text(), "STARTTLS") || strings.Contains(r.Text(), "handshake") {
+				it.Fault = transcript.FaultTLS
+			}
 			if s.faults[l.pid] != transcript.FaultNone {
 				it.Fault = s.faults[l.pid]
 			}
@@ -261,6 +272,10 @@ func (s *sendmailLog) failed(l *logLine, id string, at int, it *Item, relay Ment
 	it.FaultSpan = l.f.span(statFrom, statTo)
 	fault, stage := faultAndStage(words)
 	switch {
+	case !s.mechanisms[id].IsZero() && foldIndexIn(stat, "auth failure") >= 0:
+		it.Fault, it.Stage, it.Target = transcript.FaultProtocol, transcript.StageAuth, relay
+		it.FaultSpan = s.mechanisms[id]
+		it.Port = relay.Port
 	case fault == transcript.FaultDNS:
 		target := s.nameIn(l, wordsAt, statTo)
 		if target.IsZero() {
@@ -325,11 +340,7 @@ func (s *sendmailLog) lies(l *logLine, r *transcript.Reply) bool {
 	if r.Code/100 != 4 || !strings.HasPrefix(r.Enhanced, "4.7.") {
 		return false
 	}
-	text := r.Text()
-	if s.faults[l.pid] != transcript.FaultNone {
-		return true
-	}
-	return strings.HasSuffix(text, "4.7.0 authentication failed") || text == "authentication failed" || strings.Contains(text, "TLS handshake failed") || strings.Contains(text, "encryption too weak")
+	return s.faults[l.pid] != transcript.FaultNone || sendmailTLS(r)
 }
 
 // nameIn finds the host that stat= names: "Name server: H: host not found",

@@ -500,6 +500,10 @@ func combine(it, more *Item) {
 			it.Stage = more.Stage
 		}
 	}
+	if more.Stage == transcript.StageAuth && more.Reply.Code == 535 && it.Reply.Code != 535 && (it.Refuser.Host == more.Refuser.Host || it.Refuser.IsZero()) {
+		// The login failed first; what the fields tell is what came of it.
+		it.Reply, it.Stage = more.Reply, more.Stage
+	}
 	// A reply with a code beats one without, all lines of it beat the first; the
 	// first one wins otherwise.
 	if len(more.Reply.Lines) > len(it.Reply.Lines) && more.Reply.Code == it.Reply.Code && len(it.Reply.Lines) == 1 && more.Reply.Lines[0] == it.Reply.Lines[0] {

@@ -141,6 +141,10 @@ func sendmailParenthesis(f *flow, it *Item) {
 			return
 		}
 		if rep, ok := f.reply(len("reason: "), n); ok {
+			if sendmailTLS(&rep) {
+				it.Stage, it.LocalReply, it.LocalOnlyExpiry = transcript.StageTLS, rep, true
+				return
+			}
 			it.Reply = rep
 			return
 		}
@@ -156,6 +160,17 @@ func sendmailParenthesis(f *flow, it *Item) {
 			it.Original = a
 		}
 	}
+}
+
+// sendmailTLS reports whether a reply is Sendmail's own: its ruleset tls_server
+// did not like the server's TLS, or that it had none.
+func sendmailTLS(r *transcript.Reply) bool {
+	if r.Code/100 != 4 || !strings.HasPrefix(r.Enhanced, "4.7.") {
+		return false
+	}
+	text := r.Text()
+	return strings.HasSuffix(text, "4.7.0 authentication failed") || text == "authentication failed" || strings.Contains(text, "TLS handshake failed") ||
+		strings.Contains(text, "encryption too weak") || strings.Contains(text, "does not support STARTTLS")
 }
 
 // sendmailTry is one "while talking to" with what was said.
@@ -291,6 +306,14 @@ func applyTries(it *Item, tries []sendmailTry) {
 		return
 	}
 	t := &tries[best]
+	for i := range tries[:best] {
+		// A login that failed is the cause, though the client went on without.
+		if a := &tries[i]; !a.echo && a.stage == transcript.StageAuth && a.reply.Class() == 5 && a.host.Host == t.host.Host && t.stage != transcript.StageAuth {
+			t = a
+			it.Reply = transcript.Reply{}
+			break
+		}
+	}
 	if it.Reply.IsZero() || rank >= 3 {
 		if it.Reply.Code == 0 || t.reply.Code == it.Reply.Code || rank >= 4 {
 			it.Reply = t.reply
@@ -514,6 +537,13 @@ func deferredBy(f *flow, it *Item) bool {
 		return false
 	}
 	fault, stage := sendmailFault(f.text)
+	if n := foldIndexIn(f.text, ": no route to host"); n > 0 && fault == transcript.FaultNone {
+		fault, stage = transcript.FaultTimeout, transcript.StageConnect
+		const lead = "deferred: "
+		if h, k := hostAt(f.text[min(len(lead), n):]); k > 0 && looksLikeHost([]byte(h.name)) && it.Reply.IsZero() {
+			it.Target = f.mention(Target, h, len(lead), len(lead)+k)
+		}
+	}
 	if fault == transcript.FaultNone {
 		// "Deferred: 450 4.7.1 …" repeats the answer.
 		return false
