@@ -227,6 +227,11 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 	g.obs.Verdict, g.obs.Stage = o.Verdict, stage
 	o.Direction = j.direction(c, it, &g, kind)
 	g.obs.Inbound = inboundFact(o.Direction)
+	if kind == transcript.KindRelayDenied && g.rung == 2 && len(j.o.Facts.OurDomains) == 0 {
+		// "Relay access denied" is also what an outsider gets whose recipient's domain
+		// has left the service: whose customer the recipient is was not said.
+		g.obs.Inbound = transcript.Unknown
+	}
 	o.Party = j.party(c, it, &g, kind)
 	o.Evidence = j.evidence(c, it, &g)
 	return g

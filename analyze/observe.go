@@ -76,7 +76,7 @@ func fromSession(obs *Observation, s *transcript.Session) {
 	if obs.Port == 0 {
 		obs.Port = servicePort(s.Port)
 	}
-	obs.Implicit = fact(s.Implicit)
+	obs.Implicit = fact(s.Implicit || tlsFirst(s))
 	if obs.Host == "" {
 		obs.Host = s.Server
 		if obs.Host == "" {
@@ -158,6 +158,21 @@ func fromTheStart(s *transcript.Session) bool {
 		case transcript.StageUnknown:
 		default:
 			return transcript.Verb(e.Command) == "EHLO" || transcript.Verb(e.Command) == "HELO"
+		}
+	}
+	return false
+}
+
+// tlsFirst reports whether TLS was tried before anything was said: a dialogue
+// that begins so was meant for a port that speaks TLS at once.
+func tlsFirst(s *transcript.Session) bool {
+	for i := range s.Exchanges {
+		switch e := &s.Exchanges[i]; e.Stage {
+		case transcript.StageResolve, transcript.StageConnect:
+		case transcript.StageTLS:
+			return e.Command == "" && e.Skipped == ""
+		default:
+			return false
 		}
 	}
 	return false

@@ -78,6 +78,15 @@ func newQuestion(o *Observation, f *Facts) question {
 		q.tls = tlsOfWords(o.Words, q.stage)
 	}
 	q.upgraded = containsAny(o.Words, startTLSWords)
+	if (q.kind == transcript.KindDMARC || q.kind == transcript.KindIdleTimeout) && !q.session {
+		q.stage = "" // said at several places; a report without its command cannot tell
+	}
+	if q.stage == transcript.StageConnect && containsAny(o.Words, noConnection) && !containsAny(o.Words, howItFailed) {
+		q.fault = transcript.FaultNone // refused or silence: the words fit both
+	}
+	if q.stage == transcript.StageTLS && containsAny(o.Words, []string{"connection encryption type", "0x800ccc1a"}) {
+		q.fault = transcript.FaultNone // Outlook: not offered, or offered and failed
+	}
 	if o.Masked {
 		q.masked = transcript.Yes
 	} else if q.session {
@@ -106,6 +115,13 @@ func newQuestion(o *Observation, f *Facts) question {
 	q.local()
 	return q
 }
+
+// noConnection are words for a connection that did not come about, howItFailed
+// those that say how.
+var (
+	noConnection = []string{"unable to connect", "couldn't connect", "could not connect", "no connection could be made", "cannot connect"}
+	howItFailed  = []string{"refused", "timed out", "timeout", "time-out", "10060", "10061", "10051", "10065", "unreachable", "no route"}
+)
 
 // wrapped reports whether the code of a reporter's wrapper stands in a reply.
 func wrapped(r *transcript.Reply, code string) bool {
@@ -271,6 +287,8 @@ var faultPhrases = []struct {
 	{"", "self signed", symptomNone, "certificate-unknown-issuer"},
 	{"", "local issuer", symptomNone, "certificate-unknown-issuer"},
 	{"", "untrusted", symptomNone, "certificate-unknown-issuer"},
+	{"", "subjectmismatch", symptomNone, "certificate-name-mismatch"},
+	{"", "certificateexpired", symptomNone, ""}, // Microsoft says it of a date to come, too
 	{"", "hostname mismatch", symptomNone, "certificate-name-mismatch"},
 	{"", "name mismatch", symptomNone, "certificate-name-mismatch"},
 	{"", "certificate is valid for", symptomNone, "certificate-name-mismatch"},
@@ -317,6 +335,9 @@ var faultPhrases = []struct {
 	{"", "does not support starttls", symptomNoStartTLS, ""},
 	{"", "doesn't support starttls", symptomNoStartTLS, ""},
 	{"", "starttls is not offered", symptomNoStartTLS, ""},
+	{"", "starttls is required to send mail", symptomNoStartTLS, ""},
+	{"", "tls required but not supported", symptomNoStartTLS, ""},
+	{"", "did not advertise starttls", symptomNoStartTLS, ""},
 	{"", "smtp auth extension not supported", symptomNoAuth, ""},
 	{"", "not support authentication", symptomNoAuth, ""},
 	{"", "not advertise auth", symptomNoAuth, ""},
@@ -333,6 +354,7 @@ var faultPhrases = []struct {
 	{"", "no suitable authentication", symptomNoMechanism, ""},
 	{"", "no compatible authentication", symptomNoMechanism, ""},
 	{"", "no authentication mechanisms supported by both", symptomNoMechanism, ""},
+	{"", "auth not attempted", symptomNoMechanism, ""},
 	{"", "no supported authentication", symptomNoMechanism, ""},
 }
 

@@ -897,6 +897,12 @@ func (t *told) ownName(r *transcript.Reply) Mention {
 	return m
 }
 
+// nestedHost reports whether a host stands inside the server's own words as somebody
+// whom the server has asked: "undeliverable address: host H said: 550 …".
+func nestedHost(r *transcript.Reply, host transcript.Span) bool {
+	return host.Offset >= r.Span.Offset && host.End <= r.Span.End && strings.Contains(r.Text(), " said:")
+}
+
 // items gives the outcomes of the piece.
 func (t *told) items() []Item {
 	s := &t.settings
@@ -968,7 +974,7 @@ func (t *told) items() []Item {
 			if r.reply.Code == 530 {
 				it.Stage = transcript.StageTLS // wherever it was said
 			}
-			if !s.host.IsZero() {
+			if !s.host.IsZero() && !nestedHost(&r.reply, s.host.Span) {
 				it.Refuser = host(Refuser)
 			}
 			if named {

@@ -513,8 +513,8 @@ func pairs(line []byte) []labelled {
 			continue
 		}
 		stop = from
-		for stop < len(line) && line[stop] != ' ' && line[stop] != '\t' && line[stop] != ',' && line[stop] != ';' && line[stop] != '(' {
-			stop++
+		for stop < len(line) && line[stop] != ' ' && line[stop] != '\t' && line[stop] != ',' && line[stop] != ';' && (line[stop] != '(' || stop == from) {
+			stop++ // "curl: (6) Could not …" is no call
 		}
 		if stop < len(line) && line[stop] == '(' {
 			stop++ // a call: its first argument may be a pair as well
@@ -692,6 +692,9 @@ var hostCues = []struct {
 	{"host, port: ", 3},
 	{"smtp host: ", 3},
 	{"lookup failure: ", 3},
+	{"certificate is not valid for '", 3},
+	{"match target host name '", 3},
+	{"matches target host name '", 3},
 	{"could not resolve ", 3},
 	{"lookup ", 3},
 	{"getaddrinfo for host ", 3},

@@ -73,6 +73,7 @@ var programPhrases = []programPhrase{
 	{"server does not support auth", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},
 	{"server doesn't support auth", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},
 	{"does not advertise auth", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},
+	{"auth not attempted", transcript.FaultNone, transcript.StageAuth, effectNoAUTH},
 	{"does not advertise any supported auth", transcript.FaultNone, transcript.StageAuth, effectNoAUTH},
 	{") does not support authentication", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},
 	{"does not support authentication", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},

@@ -570,6 +570,7 @@ func microsoftFault(enhanced string, words []byte) (transcript.Fault, transcript
 		fault transcript.Fault
 		stage transcript.Stage
 	}{
+		{"dropped due to timedout", transcript.FaultTimeout, transcript.StageGreet},
 		{"certificate", transcript.FaultCertificate, transcript.StageTLS},
 		{"tls negotiation", transcript.FaultTLS, transcript.StageTLS},
 		{"starttls", transcript.FaultTLS, transcript.StageTLS},
@@ -608,7 +609,8 @@ func localReply(r transcript.Reply) bool {
 	case r.Code == 421 && r.Enhanced == "4.4.1", r.Code == 421 && r.Enhanced == "4.2.1" && strings.Contains(text, "nable to connect"),
 		r.Code == 421 && r.Enhanced == "4.4.2" && strings.Contains(text, "onnection dropped"),
 		r.Code == 451 && r.Enhanced == "4.4.0" && (strings.Contains(text, "TLS negotiation") || strings.Contains(text, "DNS query") || strings.Contains(text, "rimary target")),
-		r.Code == 454 && strings.Contains(text, "TLS negotiation"):
+		r.Code == 451 && r.Enhanced == "5.7.3" && strings.Contains(text, "STARTTLS is required to send"),
+		r.Code == 454 && (strings.Contains(text, "TLS negotiation") || strings.Contains(text, "Certificate validation")):
 		return true
 	}
 	return strings.Contains(text, "Socket error code") || strings.Contains(text, "Winsock error")

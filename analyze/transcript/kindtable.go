@@ -135,6 +135,8 @@ var phrases = [...]phrase{
 	{kind: KindStartTLSRequired, words: []string{"requires a secure connection"}, seen: []string{"530 5.7.0 This server requires a secure connection"}},
 	{kind: KindTLSFailed, words: []string{"tls negotiation failed"}, seen: []string{"451 4.4.0 TLS negotiation failed with error SocketError", "450 4.4.317 Cannot connect to remote server [Message=451 4.4.0 TLS negotiation failed with error NoCredentials]"}},
 	{kind: KindTLSFailed, words: []string{"handshake error"}, seen: []string{"550 5.0.0 Handshake error"}},
+	{kind: KindTLSFailed, words: []string{"starttls is required to send mail"}, seen: []string{"451 5.7.3 STARTTLS is required to send mail"}},
+	{kind: KindTLSFailed, words: []string{"certificate validation failure*"}, seen: []string{"454 4.7.5 Certificate validation failure, Reason:UntrustedRoot"}},
 	{kind: KindTLSFailed, words: []string{"certificate validation failed"}, seen: []string{"450 4.7.320 Certificate validation failed"}},
 
 	// AUTH.

@@ -2,6 +2,7 @@ package bounce
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -210,29 +211,44 @@ func writeOutlook(l *letter) string {
 			number = "0x800CCC6F"
 		}
 	case DNS:
-		return dialog(l, "0x800CCC0D", "The host name was not found. Outgoing server: '"+f.Host+"', port: "+strconv.Itoa(f.Port))
+		return noAnswer(l, f, "The host '"+f.Host+"' could not be found.", 11001, "0x800CCC0D")
 	case Connect:
-		return dialog(l, "0x800CCC0E", "No connection could be made to the outgoing (SMTP) server '"+f.Host+"', port: "+strconv.Itoa(f.Port))
+		if f.Fault == transcript.FaultRefused {
+			return noAnswer(l, f, "The connection to the server has failed.", 10061, "0x800CCC0E")
+		}
+		return noAnswer(l, f, "The connection to the server has failed.", 10060, "0x800CCC0E")
 	case Timeout:
-		return dialog(l, "0x800CCC19", "The operation timed out waiting for the outgoing (SMTP) server '"+f.Host+"', port: "+strconv.Itoa(f.Port))
+		return noAnswer(l, f, "A time-out occurred while communicating with the server.", 0, "0x800CCC19")
 	case Lost:
-		return dialog(l, "0x800CCC0F", "The connection to the outgoing (SMTP) server '"+f.Host+"', port: "+strconv.Itoa(f.Port)+", was interrupted")
-	case NotOffered, Handshake, NotTLS, Untrusted, NoMech, StartTLS:
+		return noAnswer(l, f, "Your server has unexpectedly terminated the connection.", 0, "0x800CCC0F")
+	case NoMech:
+		return "" // no sample of it is known
+	case NotOffered, Handshake, NotTLS, Untrusted, StartTLS:
 		if f.Reply.Code == 0 {
-			return dialog(l, "0x800CCC1A", "The outgoing (SMTP) server '"+f.Host+"', port: "+strconv.Itoa(f.Port)+", does not support the encryption that was asked for")
+			return noAnswer(l, f, "Your server does not support the connection encryption type you have specified.", 0, "0x800CCC1A")
 		}
 		number = "0x800CCC1A"
 	}
-	secure := "No"
-	if f.Secure {
-		secure = "Yes"
-	}
 	return fmt.Sprintf("The message was not sent. Subject '%s', Account: 'customer', Server: '%s', Protocol: SMTP, Server Response: '%s', Port: %d, Secure(SSL): %s, Server Error: %d, Error Number: %s\n",
-		l.subject, f.Host, f.text(), f.Port, secure, f.Reply.Code, number)
+		l.subject, f.Host, f.text(), f.Port, secure(f), f.Reply.Code, number)
 }
 
-func dialog(l *letter, number, text string) string {
-	return fmt.Sprintf("Task '%s - Sending' reported error (%s) : '%s'\n", l.sender, number, text)
+func secure(f *Failure) string {
+	if f.Secure {
+		return "Yes"
+	}
+	return "No"
+}
+
+// noAnswer is the dialog where the server gave no reply; socket is Windows'
+// number of the fault, 0: none.
+func noAnswer(l *letter, f *Failure, text string, socket int, number string) string {
+	at := ""
+	if socket != 0 {
+		at = fmt.Sprintf("Socket Error: %d, ", socket)
+	}
+	return fmt.Sprintf("%s Subject '%s', Account: 'customer', Server: '%s', Protocol: SMTP, Port: %d, Secure(SSL): %s, %sError Number: %s\n",
+		text, l.subject, f.Host, f.Port, secure(f), at, number)
 }
 
 func writeCurl(l *letter) string {
@@ -310,7 +326,12 @@ func writeSwaks(l *letter) string {
 		case x.Stage == transcript.StageConnect:
 			p("=== Connected to %s.", s.Server)
 		case x.Skipped != "" && x.Stage == transcript.StageTLS:
+			if mailed(s) {
+				continue // swaks without --tls, as the session goes on in the clear
+			}
 			p("*** Host did not advertise STARTTLS")
+		case x.Skipped != "" && !strings.Contains(x.Skipped, "not offered"):
+			p("*** Auth not attempted, requested type not available")
 		case x.Skipped != "":
 			p("*** Host did not advertise authentication")
 		case x.Stage == transcript.StageTLS && x.Command == "" && x.Fault == transcript.FaultNone:
@@ -318,13 +339,44 @@ func writeSwaks(l *letter) string {
 				p("=== TLS started with cipher %s:%s:256", strings.ReplaceAll(s.TLS.Version, " ", "v"), s.TLS.Cipher)
 			}
 		case x.Stage == transcript.StageTLS && x.Command == "":
-			p("*** TLS startup failed (connect(): %s)", strings.ReplaceAll(x.Detail, "the ", ""))
+			p("*** TLS startup failed (%s)", opensslError(s, x))
 		default:
 			swaksExchange(p, x)
 		}
 	}
 	p("=== Connection closed with remote host.")
 	return b.String()
+}
+
+// opensslError is what Net::SSLeay says of a handshake.
+func opensslError(s *transcript.Session, x *transcript.Exchange) string {
+	problem := ""
+	if s.TLS != nil {
+		problem = s.TLS.Problem
+	}
+	switch problem {
+	case "not-tls":
+		return "connect(): error:0A00010B:SSL routines::wrong version number"
+	case "protocol-version":
+		return "connect(): error:0A00042E:SSL routines::tlsv1 alert protocol version"
+	case "certificate-expired":
+		return "connect(): error:0A000086:SSL routines::certificate verify failed: certificate has expired"
+	case "certificate-not-yet-valid":
+		return "connect(): error:0A000086:SSL routines::certificate verify failed: certificate is not yet valid"
+	case "certificate-name-mismatch":
+		return "connect(): error:0A000086:SSL routines::certificate verify failed: hostname mismatch"
+	case "certificate-unknown-issuer":
+		return "connect(): error:0A000086:SSL routines::certificate verify failed: unable to get local issuer certificate"
+	}
+	if x.Fault == transcript.FaultTimeout {
+		return "connection timed out"
+	}
+	return "connect(): error:00000000:lib(0)::reason(0)"
+}
+
+// mailed says that a session got as far as MAIL.
+func mailed(s *transcript.Session) bool {
+	return slices.ContainsFunc(s.Exchanges, func(x transcript.Exchange) bool { return transcript.Verb(x.Command) == "MAIL" })
 }
 
 func swaksExchange(p func(string, ...any), x *transcript.Exchange) {

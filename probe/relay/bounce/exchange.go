@@ -91,6 +91,9 @@ func (l *letter) expired(f *Failure) bool {
 }
 
 func writeExchangeOnline(l *letter) string {
+	if l.failures[0].Kind == NoMech {
+		return "" // its connectors cannot log in
+	}
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	f := &l.failures[0]
@@ -111,7 +114,14 @@ func writeExchangeOnline(l *letter) string {
 	return exchangeHead(l, b.String())
 }
 
-func writeExchangeExpired(l *letter) string { return writeExchangeOnline(l) }
+// writeExchangeExpired is what comes when the queue has given up; a refusal for
+// good is reported at once, in the other forms.
+func writeExchangeExpired(l *letter) string {
+	if !l.failures[0].Kept(ExchangeOnline) {
+		return ""
+	}
+	return writeExchangeOnline(l)
+}
 
 func writeExchangeModern(l *letter) string {
 	f := &l.failures[0]
@@ -157,8 +167,21 @@ func expiredOwn(f *Failure) string {
 		return "550 5.7.320 Message expired, certificate validation failed"
 	case Lost:
 		return "550 5.4.318 Message expired, connection reset(ConnectionReset)"
+	case NotOffered, Handshake, NotTLS:
+		return "550 5.4.317 Message expired, cannot connect to remote server(" + ownTLS(f) + ")"
+	}
+	if f.Reply.Code != 0 && f.Kind != Greeting {
+		return "550 5.4.300 Message expired -> " + f.text()
 	}
 	return "550 5.4.317 Message expired, cannot connect to remote server"
+}
+
+// ownTLS is Exchange's own word about TLS that did not come about.
+func ownTLS(f *Failure) string {
+	if f.Kind == NotOffered {
+		return "451 5.7.3 STARTTLS is required to send mail"
+	}
+	return "451 4.4.0 TLS negotiation failed with error SocketError"
 }
 
 // expiredTry is the last real try, in Microsoft's words: "returned" stands for
@@ -179,19 +202,17 @@ func expiredTry(f *Failure) string {
 	case Untrusted:
 		code, text, message = "450 4.7.320", "Certificate validation failed", "UntrustedRoot"
 		switch f.Problem {
-		case "certificate-expired":
+		case "certificate-expired", "certificate-not-yet-valid":
 			message = "CertificateExpired"
 		case "certificate-name-mismatch":
 			message = "SubjectMismatch"
 		}
-	case Handshake, NotTLS:
-		message = "451 4.4.0 TLS negotiation failed with error SocketError"
-	case NotOffered:
-		code, text, message = "451 5.7.3", "STARTTLS is required to send mail", "StartTLS is not offered"
+	case Handshake, NotTLS, NotOffered:
+		message = ownTLS(f)
 	case Lost:
 		code, text, message = "450 4.4.318", "Connection was closed abruptly (SuspiciousRemoteServerError)", "Socket error code 10054"
 	case Timeout:
-		code, text, message = "450 4.4.317", "Connection was dropped by remote host", "Socket error code 10060"
+		message = "421 4.4.2 Connection dropped due to TimedOut"
 	case Greeting:
 		message = f.text()
 	default:
@@ -252,6 +273,9 @@ func expiredLines(l *letter, f *Failure) []string {
 
 // writeExchange is Exchange Server on premises, 2013 and later.
 func writeExchange(l *letter) string {
+	if l.failures[0].Kind == NoMech {
+		return "" // no sample of it is known
+	}
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("Delivery has failed to these recipients or groups:\n")
@@ -277,13 +301,21 @@ func onPremises(f *Failure, address string) string {
 			inner = "421 4.2.1 Unable to connect."
 		}
 		return fmt.Sprintf("451 4.4.0 Primary target IP address responded with: \"%s\" Attempted failover to alternate host, but that did not succeed. Either there are no alternate hosts, or delivery failed to all alternate hosts. The last endpoint attempted was %s:%d", inner, address, f.Port)
-	case Handshake, NotTLS, Untrusted, NotOffered:
-		inner = "451 5.7.3 STARTTLS is required to send mail."
-		if f.Kind != NotOffered {
-			inner = "454 4.7.5 The certificate specified in TLS could not be validated or the negotiation failed."
+	case Handshake, NotTLS, NotOffered:
+		inner = ownTLS(f) + "."
+	case Untrusted:
+		reason := "UntrustedRoot"
+		switch f.Problem {
+		case "certificate-expired", "certificate-not-yet-valid":
+			reason = "CertificateExpired"
+		case "certificate-name-mismatch":
+			reason = "SubjectMismatch"
 		}
-	case Lost, Timeout:
-		inner = "421 4.4.2 Connection dropped."
+		inner = "454 4.7.5 Certificate validation failure, Reason:" + reason
+	case Timeout:
+		inner = "421 4.4.2 Connection dropped due to TimedOut."
+	case Lost:
+		inner = "421 4.4.2 Connection dropped due to ConnectionReset."
 	default:
 		inner = f.text()
 		if f.Reply.Code == 0 {

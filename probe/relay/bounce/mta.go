@@ -189,11 +189,11 @@ func sendmailLocal(f *Failure) string {
 	case Lost:
 		return fmt.Sprintf("<%s>... Deferred: Connection reset by %s.\nMessage could not be delivered for 5 days\nMessage will be deleted from queue", f.Rcpt, f.Host)
 	case Handshake, NotTLS:
-		return fmt.Sprintf("<%s>... Deferred: 403 4.7.0 TLS handshake failed with %s.\nMessage could not be delivered for 5 days\nMessage will be deleted from queue", f.Rcpt, f.Host)
+		return fmt.Sprintf("<%s>... Deferred: 403 4.7.0 TLS handshake failed.\nMessage could not be delivered for 5 days\nMessage will be deleted from queue", f.Rcpt)
 	case NotOffered, Untrusted:
-		return fmt.Sprintf("<%s>... Deferred: 403 4.7.0 encryption too weak 0 less than 128 with %s.\nMessage could not be delivered for 5 days\nMessage will be deleted from queue", f.Rcpt, f.Host)
+		return fmt.Sprintf("<%s>... Deferred: 403 4.7.0 encryption too weak 0 less than 128\nMessage could not be delivered for 5 days\nMessage will be deleted from queue", f.Rcpt)
 	case NoMech:
-		return fmt.Sprintf("<%s>... Deferred: 403 4.7.0 authentication required by %s.\nMessage could not be delivered for 5 days\nMessage will be deleted from queue", f.Rcpt, f.Host)
+		return fmt.Sprintf("<%s>... Deferred: 403 4.7.0 authentication failed\nMessage could not be delivered for 5 days\nMessage will be deleted from queue", f.Rcpt)
 	}
 	if f.Reply.Code >= 500 {
 		return fmt.Sprintf("550 5.1.1 <%s>... User unknown", f.Rcpt)
@@ -202,6 +202,9 @@ func sendmailLocal(f *Failure) string {
 }
 
 func writeGmail(l *letter) string {
+	if f := &l.failures[0]; f.Kind == NoMech && !strings.Contains(f.Detail, "not offered") {
+		return "" // no sample of it is known
+	}
 	boundary := l.id("boundary", "0123456789abcdef", 28)
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
