@@ -147,18 +147,11 @@ func trimPartial(b []byte) []byte {
 	return b
 }
 
-// caseNotes is a case as far as findings want it.
-type caseNotes struct {
-	c *ndr.Case
-}
-
 func judgeCases(cases []ndr.Case, text []byte, in *Input, o Options) *Report {
 	j := newJudge(&o, quoteOf(text))
 	all := make([]judgement, 0, 1)
-	notes := make([]*caseNotes, 0, len(cases))
 	for i := range cases {
 		c := &cases[i]
-		notes = append(notes, &caseNotes{c})
 		if c.Partial {
 			in.Truncated = true
 		}
@@ -175,7 +168,7 @@ func judgeCases(cases []ndr.Case, text []byte, in *Input, o Options) *Report {
 	}
 	all = settle(all)
 	j.explain(all)
-	r := j.report(all, notes, in)
+	r := j.report(all, cases, in)
 	o.Explainer.reword(r)
 	hide(r, text, cases)
 	return r
@@ -238,13 +231,13 @@ func fromMentions(c *ndr.Case) *ndr.Item {
 // maxOutcomes bounds the outcomes of one report.
 const maxOutcomes = 100_000
 
-func (j *judge) report(all []judgement, notes []*caseNotes, in *Input) *Report {
+func (j *judge) report(all []judgement, cases []ndr.Case, in *Input) *Report {
 	if len(all) > maxOutcomes {
 		all = all[:maxOutcomes]
 		in.Truncated = true
 	}
 	r := &Report{SchemaVersion: SchemaVersion, Kind: "analysis", Input: in, NextTests: []NextTest{}}
-	r.Findings = j.findings(all, notes)
+	r.Findings = j.findings(all, cases)
 	if o := &j.o.Origin; o.Problem != "" || o.Cut > 0 {
 		r.Findings = append(r.Findings, partOnly(o))
 	}

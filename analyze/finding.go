@@ -148,7 +148,7 @@ const maxTitle = 72
 const maxFindings = 50
 
 // findings are what is worth telling beside the verdicts of an analysis.
-func (j *judge) findings(all []judgement, cases []*caseNotes) []Finding {
+func (j *judge) findings(all []judgement, cases []ndr.Case) []Finding {
 	out := []Finding{}
 	seen := map[string]bool{}
 	add := func(f Finding) {
@@ -166,9 +166,9 @@ func (j *judge) findings(all []judgement, cases []*caseNotes) []Finding {
 			add(finding(id, firstEvidence(g.out.Evidence)))
 		}
 	}
-	for _, c := range cases {
-		for k := range c.c.Notes {
-			n := &c.c.Notes[k]
+	for i := range cases {
+		for k := range cases[i].Notes {
+			n := &cases[i].Notes[k]
 			if n.ID == noteTester || n.ID == "" {
 				continue
 			}
@@ -268,13 +268,13 @@ func deniedWords(k transcript.Kind) bool {
 const maxLookedAt = 64
 
 // lookalikes are the hosts of the text that look like the relay's and are not.
-func (j *judge) lookalikes(cases []*caseNotes) []Evidence {
+func (j *judge) lookalikes(cases []ndr.Case) []Evidence {
 	var out []Evidence
 	var looked []string
-	for _, c := range cases {
+	for k := range cases {
 	next:
-		for i := range c.c.Mentions {
-			m := &c.c.Mentions[i]
+		for i := range cases[k].Mentions {
+			m := &cases[k].Mentions[i]
 			if m.Host == "" || m.Span.IsZero() || !j.maybeLike(m.Host) {
 				continue
 			}

@@ -486,9 +486,9 @@ func itemStage(it *ndr.Item, kind transcript.Kind) transcript.Stage {
 	}
 	if !it.Reply.IsZero() || !it.LocalReply.IsZero() {
 		if it.Reply.IsZero() {
-			return it.LocalReply.Stage()
+			return it.LocalReply.StageOf(kind)
 		}
-		return it.Reply.Stage()
+		return it.Reply.StageOf(kind)
 	}
 	switch it.Fault {
 	case transcript.FaultDNS:

@@ -183,21 +183,32 @@ func plainJSON(c byte) bool {
 	return c >= 0x20 && c < 0x7f || c == '\n' || c == '\t' || c == '\r'
 }
 
+// standsInJSON is true for the bytes that stand for themselves in a JSON string.
+var standsInJSON = func() (t [256]bool) {
+	for c := byte(' '); c < 0x7f; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
 // AppendJSONString appends s as a JSON string in quotes, with every forbidden
 // character as a \u escape and bytes that are no UTF-8 as \ufffd.
 func AppendJSONString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for i := 0; i < len(s); {
-		c := s[i]
-		if c >= 0x20 && c < 0x7f {
-			if c == '"' || c == '\\' {
-				dst = append(dst, '\\')
-			}
-			dst = append(dst, c)
+		plain := i
+		for i < len(s) && standsInJSON[s[i]] {
+			i++
+		}
+		dst = append(dst, s[plain:i]...)
+		if i == len(s) {
+			break
+		}
+		switch c := s[i]; c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
 			i++
 			continue
-		}
-		switch c {
 		case '\n':
 			dst = append(dst, `\n`...)
 			i++

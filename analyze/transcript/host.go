@@ -108,23 +108,23 @@ func looksLike(h, d string) bool {
 	if strings.Contains(h, d) {
 		return true
 	}
-	labels := strings.Split(h, ".")
-	want := strings.Split(d, ".")
-	if len(want) != 2 {
+	want, top, _ := strings.Cut(d, ".")
+	if strings.IndexByte(top, '.') >= 0 {
 		// Below somebody's own domain "mail" and "mail2" are just neighbours.
 		return false
 	}
-	if len(want[0]) >= 6 {
-		for _, l := range labels {
-			if l == want[0] {
+	if len(want) >= 6 {
+		for label, rest, more := "", h, true; more; {
+			if label, rest, more = strings.Cut(rest, "."); label == want {
 				return true // another ending
 			}
 		}
 	}
-	if len(labels) < 2 {
+	last := strings.LastIndexByte(h, '.')
+	if last < 0 {
 		return false
 	}
-	end := strings.Join(labels[len(labels)-2:], ".")
+	end := h[strings.LastIndexByte(h[:last], '.')+1:] // its last two labels
 	near := 0
 	switch {
 	case len(d) >= 12:
@@ -138,6 +138,9 @@ func looksLike(h, d string) bool {
 // skeleton lowers a name, decodes its A-labels, drops what cannot be seen and
 // maps the letters that are commonly mistaken for ASCII ones.
 func skeleton(host string) string {
+	if isSkeleton(host) {
+		return host
+	}
 	var b strings.Builder
 	for i, label := range strings.Split(strings.ToLower(host), ".") {
 		if i > 0 {
@@ -163,6 +166,16 @@ func skeleton(host string) string {
 		}
 	}
 	return b.String()
+}
+
+// isSkeleton reports whether a name is its own skeleton, as most are.
+func isSkeleton(host string) bool {
+	for i := 0; i < len(host); i++ {
+		if c := host[i]; c >= utf8.RuneSelf || c == '0' || c == '1' || c >= 'A' && c <= 'Z' {
+			return false
+		}
+	}
+	return !strings.Contains(host, "xn--")
 }
 
 // unmask maps a letter of another script to the ASCII letter it looks like.
@@ -266,7 +279,12 @@ func Distance(a, b string, limit int) int {
 	if d := len(a) - len(b); d > limit || -d > limit {
 		return limit + 1
 	}
-	row := make([]int, len(b)+1)
+	var few [64]int
+	row := few[:]
+	if len(b) >= len(few) {
+		row = make([]int, len(b)+1)
+	}
+	row = row[:len(b)+1]
 	for j := range row {
 		row[j] = j
 	}

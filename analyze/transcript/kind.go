@@ -244,7 +244,11 @@ func (k Kind) Echo() bool { return k == KindNoValidRecipients || k == KindBadSeq
 // (formats of reports quote many such): 530 is tls wherever it was said; an
 // address before the words, words about an address, or a code 5.1.x mean
 // envelope; a busy or closed server answered in its greeting.
-func (r Reply) Stage() Stage {
+func (r Reply) Stage() Stage { return r.StageOf(KindUnknown) }
+
+// StageOf is Stage for a reply whose kind is known already; KindUnknown: it is
+// not.
+func (r Reply) StageOf(k Kind) Stage {
 	switch r.Code {
 	case 530:
 		return StageTLS
@@ -253,7 +257,9 @@ func (r Reply) Stage() Stage {
 	case 354:
 		return StageData
 	}
-	k := KindOf(r)
+	if k == KindUnknown {
+		k = KindOf(r)
+	}
 	if s := k.Stage(); s != StageUnknown && s != StageGreet {
 		return s
 	}

@@ -1,6 +1,7 @@
 package transcript
 
 import (
+	"math/bits"
 	"strings"
 	"sync"
 )
@@ -233,6 +234,8 @@ type index struct {
 	open    []bool   // the words may end in the middle of a word
 	buckets [1024][]uint16
 	rows    [len(phrases)][]uint16
+	begun   [][]uint16 // per word, the rows whose first word it is
+	bare    []uint16   // rows without words
 }
 
 // kindIndex is built at the first use and never changes.
@@ -248,10 +251,17 @@ var kindIndex = sync.OnceValue(func() *index {
 				bare := strings.TrimSuffix(w, "*")
 				x.words = append(x.words, bare)
 				x.open = append(x.open, bare != w)
+				x.begun = append(x.begun, nil)
 				b := bucket(bare[0], bare[1])
 				x.buckets[b] = append(x.buckets[b], n)
 			}
 			x.rows[i] = append(x.rows[i], n)
+		}
+		if len(x.rows[i]) == 0 {
+			x.bare = append(x.bare, uint16(i))
+		} else {
+			n := x.rows[i][0]
+			x.begun[n] = append(x.begun[n], uint16(i))
 		}
 	}
 	return x
@@ -290,28 +300,43 @@ func (m *matcher) kind(code int, enhanced string) Kind {
 }
 
 // first is the first row that holds; rows without words count only if codes is
-// set.
+// set. Only the rows are looked at whose first word was found.
 func (x *index) first(code int, enhanced string, found *phraseSet, codes bool) Kind {
-row:
-	for i := range phrases {
-		p := &phrases[i]
-		if len(p.words) == 0 && !codes {
-			continue
-		}
-		for _, n := range x.rows[i] {
-			if !found.has(n) {
-				continue row
+	best := len(phrases)
+	look := func(rows []uint16) {
+		for _, i := range rows {
+			if int(i) >= best {
+				return
+			}
+			if x.holds(int(i), code, enhanced, found) {
+				best = int(i)
+				return
 			}
 		}
-		if p.codes != nil && !hasCode(p.codes, code) {
-			continue
-		}
-		if p.enhanced != nil && !hasEnhanced(p.enhanced, enhanced) {
-			continue
-		}
-		return p.kind
 	}
-	return KindUnknown
+	if codes {
+		look(x.bare)
+	}
+	for i, set := range found {
+		for ; set != 0; set &= set - 1 {
+			look(x.begun[i<<6+bits.TrailingZeros64(set)])
+		}
+	}
+	if best == len(phrases) {
+		return KindUnknown
+	}
+	return phrases[best].kind
+}
+
+// holds reports whether all words of a row were found and its codes fit.
+func (x *index) holds(row, code int, enhanced string, found *phraseSet) bool {
+	for _, n := range x.rows[row] {
+		if !found.has(n) {
+			return false
+		}
+	}
+	p := &phrases[row]
+	return (p.codes == nil || hasCode(p.codes, code)) && (p.enhanced == nil || hasEnhanced(p.enhanced, enhanced))
 }
 
 func hasCode(codes []int, code int) bool {
