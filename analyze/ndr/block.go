@@ -50,7 +50,10 @@ type family struct {
 	// sniff says how sure it is that the block is of this family: 0 not, 100
 	// no doubt. The highest wins; among equals the first in the table. It must be
 	// cheap: look at b.first, at a few lines, or search with b.has.
+	// Nil: sure, when a phrase of signs stands in the block.
 	sniff func(b *Block) int
+	sure  int
+	signs signSet
 	// read gives the cases of the block. It may leave Format, Nature and Span
 	// empty: they are filled in from the row and the block. When it gives none,
 	// the next best family is asked.
@@ -139,13 +142,18 @@ func (b *Block) span(start, end int) transcript.Span { return b.Doc.Span(start, 
 
 // has reports whether a phrase of the tables stands in the block.
 func (b *Block) has(signs signSet) bool {
-	if !b.signsKnown {
-		b.signs, b.signsKnown = signSet{}, true
-		for i := range b.marks {
-			b.signs.add(b.marks[i].sign)
-		}
-	}
+	b.findSigns()
 	return b.signs.meets(signs)
+}
+
+func (b *Block) findSigns() {
+	if b.signsKnown {
+		return
+	}
+	b.signs, b.signsKnown = signSet{}, true
+	for i := range b.marks {
+		b.signs.add(b.marks[i].sign)
+	}
 }
 
 // isReport reports whether the block's mail says that it is such a report.
@@ -158,8 +166,8 @@ func (d *Document) blocks(o Options) []*Block {
 		return nil
 	}
 	if len(d.mails) == 0 {
-		whole := &Block{Doc: d, First: 0, Last: d.NumLines(), options: o}
-		whole.marks = d.scan(d.marks(), 0, whole.Last)
+		whole := d.newBlock(Block{Doc: d, First: 0, Last: d.NumLines(), options: o})
+		whole.marks = d.scan(d.roomFor(64), 0, whole.Last)
 		whole.findNoise()
 		return whole.split()
 	}
@@ -175,25 +183,17 @@ func (d *Document) blocks(o Options) []*Block {
 	return blocks
 }
 
-// marks is an empty list of marks: the borrowed one for the first block that
-// asks.
-func (d *Document) marks() []mark {
-	if b := d.buffers; b != nil && b.marks != nil {
-		m := b.marks[:0]
-		b.marks = nil
-		return m
-	}
-	return make([]mark, 0, 64)
-}
-
 // mailBlocks are the blocks of a mail, with the mails inside it: d.mails[i:j].
 func (d *Document) mailBlocks(i, j int, o Options, several bool) []*Block {
 	m := &d.mails[i]
-	b := &Block{Doc: d, First: d.lineFrom(m.body), Last: d.lineFrom(m.end), mail: m, options: o}
-	b.marks = d.marks()
+	b := d.newBlock(Block{Doc: d, First: d.lineFrom(m.body), Last: d.lineFrom(m.end), mail: m, options: o})
+	b.marks = d.roomFor(64)
 	// X-Failed-Recipients is the one field of a report's own header that counts.
 	for k := d.lineFrom(m.start); k < b.First; k++ {
-		if l := d.Line(k); len(l) > 20 && l[0]|0x20 == 'x' && foldPrefix(l, "x-failed-recipients:") {
+		if d.heads[k]|0x20 != 'x' {
+			continue
+		}
+		if l := d.Line(k); len(l) > 20 && foldPrefix(l, "x-failed-recipients:") {
 			b.marks = append(b.marks, mark{line: int32(k), at: int32(d.LineStart(k) + 20), sign: fieldFailedRecipients})
 		}
 	}
@@ -209,7 +209,7 @@ func (d *Document) mailBlocks(i, j int, o Options, several bool) []*Block {
 		b.marks = d.scan(b.marks, at, first)
 		at = max(at, last)
 		if n.returned {
-			b.returned = append(b.returned, lineRange{first, d.lineFrom(n.body)})
+			b.returned = append(d.roomForRanges(b.returned), lineRange{first, d.lineFrom(n.body)})
 		} else {
 			inner = append(inner, [2]int{k, e})
 		}
@@ -227,7 +227,7 @@ func (d *Document) mailBlocks(i, j int, o Options, several bool) []*Block {
 		// The report of this mail is the outcome; what it carries is context.
 		for _, k := range inner {
 			n := &d.mails[k[0]]
-			b.returned = append(b.returned, lineRange{d.lineFrom(n.start), d.lineFrom(n.body)})
+			b.returned = append(d.roomForRanges(b.returned), lineRange{d.lineFrom(n.start), d.lineFrom(n.body)})
 			if n.report == reportStatus {
 				b.inside = append(b.inside, d.mailBlocks(k[0], k[1], o, true)...)
 			}
@@ -308,6 +308,11 @@ func (b *Block) cutTraces(cuts []int) []int {
 // itself a report: then what follows is context.
 func returnsBounce(b *Block, line int) bool {
 	for i := line; i < min(line+60, b.Last); i++ {
+		switch b.Doc.heads[i] | 0x20 {
+		case 'r', 'a', 'c', 'f':
+		default:
+			continue
+		}
 		l := b.Doc.Line(i)
 		switch {
 		case len(l) < 6:
@@ -355,13 +360,19 @@ func (b *Block) readOwn() []Case {
 	}
 	var some [8]bid
 	bids := some[:0]
+	b.findSigns()
 	for k, table := range [...][]family{reportFamilies, traceFamilies} {
 		if k == 1 && b.mail != nil && len(bids) > 0 && bids[0].sure >= sureReport {
 			break // a mail with a report in it: the transcripts in it are its own
 		}
 		for i := range table {
 			f := &table[i]
-			sure := f.sniff(b)
+			sure := f.sure
+			if f.sniff != nil {
+				sure = f.sniff(b)
+			} else if !f.signs.meets(b.signs) {
+				continue
+			}
 			if sure <= 0 {
 				continue
 			}

@@ -19,8 +19,9 @@ func (d *Document) clean() {
 	d.Text = d.input
 	d.wide()
 	d.bareCR = hasBareCR(d.input)
+	d.odd = hasOdd(d.Text)
 	d.containers()
-	if bytes.IndexByte(d.Text, '\r') >= 0 || bytes.IndexByte(d.Text, 0) >= 0 || hasLineTabs(d.Text) {
+	if d.odd && hasOdd(d.Text) {
 		d.newlines()
 	}
 	if len(d.parts) == 0 && !isPage(d.Text) {
@@ -250,6 +251,11 @@ func hasBareCR(text []byte) bool {
 	}
 }
 
+// hasOdd reports whether the text has what newlines undoes.
+func hasOdd(text []byte) bool {
+	return bytes.IndexByte(text, '\r') >= 0 || bytes.IndexByte(text, 0) >= 0 || hasLineTabs(text)
+}
+
 // hasLineTabs reports whether a VT or FF ends a line in the text.
 func hasLineTabs(text []byte) bool {
 	return bytes.IndexByte(text, '\v') >= 0 || bytes.IndexByte(text, '\f') >= 0
@@ -257,6 +263,12 @@ func hasLineTabs(text []byte) bool {
 
 // hasHigh reports whether the text has bytes above ASCII.
 func hasHigh(text []byte) bool {
+	for len(text) >= 32 {
+		if (binary.LittleEndian.Uint64(text)|binary.LittleEndian.Uint64(text[8:])|binary.LittleEndian.Uint64(text[16:])|binary.LittleEndian.Uint64(text[24:]))&0x8080808080808080 != 0 {
+			return true
+		}
+		text = text[32:]
+	}
 	for len(text) >= 8 {
 		if binary.LittleEndian.Uint64(text)&0x8080808080808080 != 0 {
 			return true

@@ -48,6 +48,7 @@ type Document struct {
 	input  []byte      // what spans refer to: the input, or what its gzip held
 	maps   []offsetMap // from Text back to input; the last one made comes last
 	starts []int32     // offsets of the line starts in Text
+	heads  []byte      // the first byte of each line: to find lines by it without looking at each
 	parts  []part      // leaves of the MIME structure, in the order of the text
 	mails  []mailRange // mails in the text, in order; one inside another stands behind it
 	notes  []Note
@@ -58,7 +59,9 @@ type Document struct {
 	rendered bool     // markup was turned into text
 	buffers  *buffers // borrowed ones; nil: the document's own
 	indexed  int      // one more than the maps that were there when the lines were indexed
+	onlyCut  bool     // the last map's text is the one before without some stretches
 	bareCR   bool     // the input has CR that no LF follows
+	odd      bool     // the text may have CR, NUL, VT or FF
 	markLine int      // memory of the last place asked for: line number …
 	markAt   int      // … and offset of that line's start in input
 }
@@ -80,7 +83,8 @@ func prepare(input []byte, relays []string) *Document {
 // borrow is prepare with buffers from the pool: release must follow.
 func borrow(input []byte, relays []string) *Document {
 	b, _ := bufferPool.Get().(*buffers)
-	d := &Document{Text: input, input: input, markLine: 1, buffers: b, starts: b.starts, parts: b.parts, mails: b.mails, maps: b.maps}
+	d := &b.doc
+	*d = Document{Text: input, input: input, markLine: 1, buffers: b, starts: b.starts, heads: b.heads, parts: b.parts, mails: b.mails, maps: b.maps}
 	d.undo(relays)
 	return d
 }
@@ -149,11 +153,16 @@ func (d *Document) index() {
 	if d.starts != nil && len(d.maps) == d.indexed-1 {
 		return // nothing was undone since
 	}
+	if d.indexed > 0 && len(d.maps) == d.indexed && d.onlyCut && len(d.Text) <= maxLine {
+		d.reindex(d.maps[len(d.maps)-1].segments)
+		d.indexed++
+		return
+	}
 	d.indexed = len(d.maps) + 1
 	if d.starts == nil {
 		d.starts = make([]int32, 0, min(16+len(d.Text)/30, 1<<18))
 	}
-	d.starts = d.starts[:0]
+	d.starts, d.heads = d.starts[:0], d.heads[:0]
 	for at := 0; at < len(d.Text); {
 		if len(d.starts) == maxLines {
 			d.limit("lines")
@@ -161,6 +170,7 @@ func (d *Document) index() {
 			return
 		}
 		d.starts = append(d.starts, int32(at))
+		d.heads = append(d.heads, d.Text[at])
 		n := bytes.IndexByte(d.Text[at:], '\n')
 		if n > maxLine || n < 0 && len(d.Text)-at > maxLine {
 			d.limit("bytes of one line")
@@ -169,6 +179,28 @@ func (d *Document) index() {
 			return
 		}
 		at += n + 1
+	}
+}
+
+// reindex makes the line starts of a text from those of the text before, of
+// which only the segments were kept.
+func (d *Document) reindex(segments []segment) {
+	old, k := d.starts, 0
+	starts := d.starts[:0] // no more than were read of the old ones
+	for _, s := range segments {
+		for k < len(old) && old[k] <= s.in {
+			k++
+		}
+		if int(s.out) < len(d.Text) && (s.out == 0 || d.Text[s.out-1] == '\n') {
+			starts = append(starts, s.out)
+		}
+		for ; k < len(old) && old[k] < s.end; k++ {
+			starts = append(starts, old[k]-s.in+s.out)
+		}
+	}
+	d.starts, d.heads = starts, d.heads[:0]
+	for _, at := range starts {
+		d.heads = append(d.heads, d.Text[at])
 	}
 }
 

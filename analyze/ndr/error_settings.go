@@ -628,8 +628,6 @@ func labelBefore(line []byte, i, stop int) (start int, label string, kind labelK
 	return at, label, kind
 }
 
-func lowerString(b []byte) string { return strings.ToLower(string(b)) }
-
 // hostCues are words behind which a program names the server, in lower case,
 // with how sure that is.
 var hostCues = []struct {

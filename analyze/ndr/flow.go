@@ -2,6 +2,7 @@ package ndr
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
@@ -36,12 +37,11 @@ func (d *Document) flow(start, end int) flow {
 	f := flow{doc: d}
 	stretch := text[start:end:end]
 	if !needsJoining(stretch) {
-		f.text, f.cuts = stretch, []flowCut{{0, int32(start)}}
+		f.text, f.cuts = stretch, append(d.roomForCuts(1), flowCut{0, int32(start)})
 		return f
 	}
-	f.cuts = make([]flowCut, 1, 8)
-	f.cuts[0] = flowCut{0, int32(start)}
-	out := make([]byte, 0, len(stretch))
+	f.cuts = append(d.roomForCuts(8), flowCut{0, int32(start)})
+	out := d.roomForText(len(stretch))
 	for i := 0; i < len(stretch); {
 		// A line at a time; most have single blanks only.
 		j := len(stretch)
@@ -101,10 +101,37 @@ func (f *flow) words(out, line []byte, at int) []byte {
 // needsJoining reports whether white space other than single blanks stands in
 // the text.
 func needsJoining(text []byte) bool {
-	return bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\t') >= 0 || bytes.Contains(text, twoBlanks)
+	const spaces = 0x2020202020202020
+	before := uint64(0) // the high bit of the first byte is set if a blank stands before it
+	for len(text) >= 8 {
+		w := binary.LittleEndian.Uint64(text)
+		blank := zeroBytes(w ^ spaces)
+		// A byte below the blank is one of the two, nearly always.
+		if blank&(blank<<8|before) != 0 || (w-spaces)&^w&highBits != 0 && needsJoiningBytes(text[:8], before != 0) {
+			return true
+		}
+		before = blank >> 56
+		text = text[8:]
+	}
+	return needsJoiningBytes(text, before != 0)
 }
 
-var twoBlanks = []byte("  ")
+// needsJoiningBytes is needsJoining byte by byte; behind says that a blank
+// stands before the text.
+func needsJoiningBytes(text []byte, behind bool) bool {
+	for _, c := range text {
+		if c == '\n' || c == '\t' || c == ' ' && behind {
+			return true
+		}
+		behind = c == ' '
+	}
+	return false
+}
+
+const highBits = 0x8080808080808080
+
+// zeroBytes has the high bit of each byte set that is zero in w.
+func zeroBytes(w uint64) uint64 { return ^((w&^highBits + ^uint64(highBits)) | w) & highBits }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' }
 

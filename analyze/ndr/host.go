@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -25,12 +26,9 @@ type host struct {
 // where H is a name, lone labels included. A bare address names nobody.
 func hostAt(s []byte) (h host, n int) {
 	i := skipBlanks(s, 0)
-	for _, kind := range []string{"dns", "smtp", "dsn", "x-local-hostname", "x400"} {
-		if foldPrefix(s[i:], kind) {
-			if j := skipBlanks(s, i+len(kind)); j < len(s) && s[j] == ';' {
-				i = skipBlanks(s, j+1)
-			}
-			break
+	if n := nameType(s[i:]); n > 0 {
+		if j := skipBlanks(s, i+n); j < len(s) && s[j] == ';' {
+			i = skipBlanks(s, j+1)
 		}
 	}
 	if i >= len(s) {
@@ -107,6 +105,36 @@ func hostAt(s []byte) (h host, n int) {
 	}
 	return h, i
 }
+
+// nameType is the length of the type of an MTA's name (RFC 3464 §2.1.2) that s
+// begins with, 0 if it begins with none.
+func nameType(s []byte) int {
+	if len(s) < 3 {
+		return 0
+	}
+	types := []string(nil)
+	switch s[0] | 0x20 {
+	case 'd':
+		types = typesD
+	case 's':
+		types = typesS
+	case 'x':
+		types = typesX
+	}
+	for _, t := range types {
+		if foldPrefix(s, t) {
+			return len(t)
+		}
+	}
+	return 0
+}
+
+// The types of names, by their first letter.
+var (
+	typesD = []string{"dns", "dsn"}
+	typesS = []string{"smtp"}
+	typesX = []string{"x-local-hostname", "x400"}
+)
 
 // addressIn finds the address in what stands in brackets behind a name: alone,
 // before a comma or blank, or as the far end of MessagingServer's
@@ -198,13 +226,13 @@ func hostName(word []byte) string {
 			lower = false
 		}
 	}
-	name := string(word)
-	if !lower {
-		name = strings.ToLower(name)
+	if ascii && lower {
+		return string(word)
 	}
 	if ascii {
-		return name
+		return lowerString(word)
 	}
+	name := string(word)
 	// Letters are never mapped: a name with a look-alike letter keeps it, as an
 	// A-label, and is somebody else's.
 	a, err := idna.Punycode.ToASCII(strings.ToLower(name))
@@ -212,6 +240,22 @@ func hostName(word []byte) string {
 		return ""
 	}
 	return a
+}
+
+// lowerString is a text in lower case.
+func lowerString(b []byte) string {
+	var few [256]byte
+	if len(b) > len(few) {
+		return strings.ToLower(string(b))
+	}
+	low := few[:len(b)]
+	for i, c := range b {
+		if c >= utf8.RuneSelf {
+			return strings.ToLower(string(b))
+		}
+		low[i] = lowerASCII(c)
+	}
+	return string(low)
 }
 
 // looksLikeHost reports whether a word is a host name by itself: two labels at
@@ -252,11 +296,10 @@ func parseAddress(word []byte) (string, bool) {
 		return "", false
 	}
 	if bytes.IndexByte(word, ':') < 0 {
-		for _, c := range word {
-			if !isDigit(c) && c != '.' {
-				return "", false
-			}
+		if !isIPv4(word) {
+			return "", false
 		}
+		return string(word), true
 	}
 	if z := bytes.IndexByte(word, '%'); z >= 0 {
 		word = word[:z]
@@ -270,6 +313,29 @@ func parseAddress(word []byte) (string, bool) {
 		return s, true
 	}
 	return a.String(), true
+}
+
+// isIPv4 reports whether the word is an IPv4 address: four numbers up to 255
+// without leading zeros.
+func isIPv4(word []byte) bool {
+	dots, value, digits := 0, 0, 0
+	for _, c := range word {
+		switch {
+		case isDigit(c):
+			if digits > 0 && value == 0 {
+				return false
+			}
+			value = value*10 + int(c-'0')
+			if digits++; value > 255 {
+				return false
+			}
+		case c == '.' && digits > 0:
+			dots, value, digits = dots+1, 0, 0
+		default:
+			return false
+		}
+	}
+	return dots == 3 && digits > 0
 }
 
 func closingOf(c byte) byte {
@@ -371,7 +437,7 @@ func mailboxAt(s []byte) (address string, n int) {
 	if i == domain {
 		return "", 0
 	}
-	address = strings.ToLower(string(s[start:i]))
+	address = lowerString(s[start:i])
 	if bracket {
 		j := skipBlanks(s, i)
 		if j < len(s) && s[j] == '>' {

@@ -2,6 +2,7 @@ package ndr
 
 import (
 	"bytes"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 )
@@ -535,6 +536,60 @@ var signTable = func() (t [256][]phrase) {
 	return t
 }()
 
+// openings leads from the first three letters of a line to the phrases that
+// begin with them. Most lines begin with none: a look at one bit tells.
+var openings = func() *openingTable {
+	t := &openingTable{lists: make([][]int, 1)}
+	add := func(first, second, third byte, row int) {
+		n := opening(first, second, third)
+		t.some[n/64] |= 1 << (n % 64)
+		if row < 0 {
+			return
+		}
+		if t.list[n] == 0 {
+			t.list[n] = uint16(len(t.lists))
+			t.lists = append(t.lists, nil)
+		}
+		list := &t.lists[t.list[n]]
+		if k, known := slices.BinarySearch(*list, row); !known {
+			*list = slices.Insert(*list, k, row)
+		}
+	}
+	for _, rows := range signTable {
+		for k, p := range rows {
+			if len(p.words) > 2 {
+				add(p.words[0], p.words[1], p.words[2], k)
+				continue
+			}
+			for c := range byte(32) {
+				add(p.words[0], p.words[1], c, k)
+			}
+		}
+	}
+	for n := range 1 << 10 {
+		add('x', byte(n>>5), byte(n&31), -1) // for kinField
+	}
+	return t
+}()
+
+type openingTable struct {
+	some  [1 << 15 / 64]uint64 // a bit for each opening
+	list  [1 << 15]uint16      // its place among the lists; 0: the empty one
+	lists [][]int              // rows of signTable, those of any first byte with the opening
+}
+
+// opening is the number of three letters, without case. Other bytes share the
+// numbers of letters.
+func opening(first, second, third byte) int {
+	return int(first&31)<<10 | int(second&31)<<5 | int(third&31)
+}
+
+// mayOpen reports whether a phrase may begin with the three bytes.
+func mayOpen(b []byte) bool {
+	n := opening(b[0], b[1], b[2])
+	return openings.some[n/64]&(1<<(n%64)) != 0
+}
+
 // signAt gives the sign of a line and the length of what stands for it.
 func signAt(line []byte) (sign, int) {
 	s, n, _ := phraseAt(line)
@@ -561,16 +616,15 @@ func phraseAt(line []byte) (s sign, n, row int) {
 		return signNone, 0, 0
 	}
 	rest := line[i:]
-	if len(rest) < 3 {
+	if len(rest) < 3 || !mayOpen(rest) {
 		return signNone, 0, 0
 	}
 	wrapped := -1
-	second, third := lowerASCII(rest[1]), lowerASCII(rest[2])
-	for k := range rows {
-		p := &rows[k]
-		if p.words[1] != second || len(p.words) > 2 && p.words[2] != third {
-			continue
+	for _, k := range openings.lists[openings.list[opening(rest[0], rest[1], rest[2])]] {
+		if k >= len(rows) {
+			continue // of another first byte
 		}
+		p := &rows[k]
 		if len(rest) < len(p.words) {
 			// The line may hold the first words of a phrase that was wrapped.
 			if wrapped < 0 && len(rest) >= minWrapped && p.wrapsBehind(rest) {

@@ -98,7 +98,9 @@ type walker struct {
 
 	openMails []int // indexes of the mails whose end is not known yet
 	cr        bool  // the text has CRs
-	line      int   // of Document.starts, that next looked at last
+	line      int   // of Document.starts, that seek found last
+	hyphen    int   // the next line that begins with a hyphen, as far as look went
+	capital   int   // … and with an F
 }
 
 // containers finds mails and MIME parts, undoes their transfer encodings and
@@ -108,7 +110,7 @@ func (d *Document) containers() {
 	if isPage(d.Text) {
 		return // it may show a mail: its parts are looked for in what it shows
 	}
-	w := walker{d: d, text: d.Text, mail: -1, cr: bytes.IndexByte(d.Text, '\r') >= 0}
+	w := walker{d: d, text: d.Text, mail: -1, hyphen: -1, capital: -1, cr: bytes.IndexByte(d.Text, '\r') >= 0}
 	if !w.cr {
 		d.index()
 		w.text = d.Text
@@ -135,6 +137,7 @@ func (d *Document) containers() {
 	}
 	text := d.Text
 	r := d.rewriter(text, size)
+	odd := d.odd
 	d.rewriteParts(r, func(p *part, from, to int) {
 		how := treatKeep
 		if p != nil {
@@ -142,11 +145,17 @@ func (d *Document) containers() {
 		}
 		switch how {
 		case treatKeep:
-			plainLines(r, text, from, to)
+			if odd {
+				plainLines(r, text, from, to)
+			} else {
+				r.copy(from, to)
+			}
 		case treatQP:
+			d.odd = true // whatever was coded
 			quotedPrintable(r, text, from, to)
 			ensureLF(r, to)
 		case treatBase64:
+			d.odd = true
 			base64Text(r, text, from, to)
 			ensureLF(r, to)
 		case treatDrop:
@@ -173,6 +182,7 @@ func ensureLF(r *rewriter, at int) {
 func (d *Document) headless() {
 	text := d.Text
 	if looksQuotedPrintable(text) {
+		d.odd = true // whatever was coded
 		r := d.rewriter(text, len(text)+16)
 		quotedPrintable(r, text, 0, len(text))
 		d.apply(r)
@@ -182,6 +192,7 @@ func (d *Document) headless() {
 	if !ok {
 		return
 	}
+	d.odd = true
 	r := d.rewriter(text, len(text)+16)
 	at := 0
 	for ok && !r.full {
@@ -198,39 +209,28 @@ func (d *Document) headless() {
 // walk passes over the lines once.
 func (w *walker) walk() {
 	text := w.text
-	at := w.header(0, 0, false)
+	body := w.header(0, 0, false) // where the lines begin that are looked through
 	if w.mail < 0 {
 		if below := w.reportBelow(); below > 0 {
-			at = w.header(below, 0, false)
+			body = w.header(below, 0, false)
 		}
 	}
-	blank := false // the line before was empty, or a rule
-	for at < len(text) {
+	for at := w.look(body); at < len(text); {
 		end, next := w.next(at)
-		if end == at {
-			blank = true
-			at = next
-			continue
-		}
 		switch {
 		case text[at] == '-' && end-at > 2 && text[at+1] == '-':
 			if to, ok := w.boundary(at, end, next); ok {
-				at, blank = to, false
-				continue
+				body, next = to, to
 			}
-			blank = isRule(text[at:end])
-			at = next
-			continue
-		case blank && text[at] == 'F' && isFromLine(text[at:end]) && w.headerLine(next):
+		case text[at] == 'F' && at > body && isFromLine(text[at:end]) && w.setOff(at) && w.headerLine(next):
 			// The next message of an mbox.
 			w.flush(at)
 			w.closeMails(at, 0)
 			w.stack = w.stack[:0]
-			at, blank = w.header(at, 0, false), false
-			continue
+			body = w.header(at, 0, false)
+			next = body
 		}
-		blank = isRule(text[at:end])
-		at = next
+		at = w.look(next)
 	}
 	w.flush(len(text))
 	w.closeMails(len(text), 0)
@@ -288,21 +288,65 @@ func byDaemon(header []byte) bool {
 	return false
 }
 
+// look finds the first line at or behind the one at the offset that may be a
+// boundary or begin a message: those begin with a hyphen or an F.
+func (w *walker) look(at int) int {
+	if w.cr {
+		for at < len(w.text) && w.text[at] != '-' && w.text[at] != 'F' {
+			_, at = nextLine(w.text, at, len(w.text))
+		}
+		return at
+	}
+	if at >= len(w.text) {
+		return at
+	}
+	w.seek(at)
+	heads := w.d.heads
+	if w.hyphen < w.line {
+		w.hyphen = indexFrom(heads, '-', w.line)
+	}
+	if w.capital < w.line {
+		w.capital = indexFrom(heads, 'F', w.line)
+	}
+	if w.line = min(w.hyphen, w.capital); w.line == len(heads) {
+		return len(w.text)
+	}
+	return int(w.d.starts[w.line])
+}
+
+// indexFrom is the place of c at or behind from; the length of b if it is not
+// there.
+func indexFrom(b []byte, c byte, from int) int {
+	if n := bytes.IndexByte(b[from:], c); n >= 0 {
+		return from + n
+	}
+	return len(b)
+}
+
+// setOff reports whether the line before the one at the offset is empty, or a
+// rule.
+func (w *walker) setOff(at int) bool {
+	text := w.text
+	end := at - 1
+	if text[end] == '\n' {
+		for end > 0 && text[end-1] == '\r' {
+			end--
+		}
+	}
+	start := end
+	for start > 0 && text[start-1] != '\n' && text[start-1] != '\r' {
+		start--
+	}
+	return start == end || isRule(text[start:end])
+}
+
 // next is nextLine on the whole text.
 func (w *walker) next(at int) (end, next int) {
 	if w.cr {
 		return nextLine(w.text, at, len(w.text))
 	}
-	// The lines are indexed, and asked for one after the other.
+	w.seek(at)
 	starts := w.d.starts
-	if w.line >= len(starts) || int(starts[w.line]) != at {
-		if w.line+1 < len(starts) && int(starts[w.line+1]) == at {
-			w.line++
-		} else {
-			w.line = sort.Search(len(starts), func(i int) bool { return int(starts[i]) > at }) - 1
-			w.line = max(w.line, 0)
-		}
-	}
 	if w.line+1 < len(starts) {
 		next = int(starts[w.line+1])
 		return next - 1, next
@@ -311,6 +355,20 @@ func (w *walker) next(at int) (end, next int) {
 		return n - 1, n
 	}
 	return len(w.text), len(w.text)
+}
+
+// seek finds the line at the offset. Lines are mostly asked for one after the
+// other.
+func (w *walker) seek(at int) {
+	starts := w.d.starts
+	if w.line < len(starts) && int(starts[w.line]) == at {
+		return
+	}
+	if w.line+1 < len(starts) && int(starts[w.line+1]) == at {
+		w.line++
+		return
+	}
+	w.line = max(sort.Search(len(starts), func(i int) bool { return int(starts[i]) > at })-1, 0)
 }
 
 // isRule reports whether a line is drawn with one character.
@@ -764,6 +822,10 @@ func (w *walker) contentType(h *fields, value []byte) {
 		rest := value[len("multipart/"):]
 		h.alternative = foldPrefix(rest, "alternative")
 		h.isReport = foldPrefix(rest, "report")
+	}
+	if bytes.IndexByte(value, ';') < 0 {
+		h.boundary = nil
+		return // no parameters
 	}
 	h.boundary = parameter(value, "boundary")
 	if c := parameter(value, "charset"); len(c) > 0 && len(c) < 40 {

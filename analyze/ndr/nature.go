@@ -159,24 +159,24 @@ func sameCase(a, b *Case) bool {
 func (b *Block) addMentions(c *Case, relays []string, named bool) {
 	all := c.Mentions
 	if all == nil {
-		all = make([]Mention, 0, 2*len(c.Hops)+3*len(c.Items)+1)
+		all = b.Doc.roomForMentions()
 	}
 	for i := range c.Items {
 		all = append(all, c.Items[i].Evidence...)
 	}
 	for i := range c.Hops {
-		for _, m := range []Mention{c.Hops[i].From, c.Hops[i].By} {
+		for _, m := range [...]*Mention{&c.Hops[i].From, &c.Hops[i].By} {
 			if !m.IsZero() {
-				all = append(all, m)
+				all = append(all, *m)
 			}
 		}
 	}
 	if named {
 		all = b.namedRelays(all, relays)
 	}
-	slices.SortStableFunc(all, func(x, y Mention) int { return x.Span.Offset - y.Span.Offset })
+	sortMentions(all)
 	all = slices.CompactFunc(all, func(x, y Mention) bool { return x.Span.Offset == y.Span.Offset && x.Host == y.Host && x.Role == y.Role })
-	c.Mentions = all
+	c.Mentions = append([]Mention{}, all...)
 	noted := map[string]bool(nil)
 	for i := range all {
 		m := &all[i]

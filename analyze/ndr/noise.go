@@ -137,6 +137,6 @@ func (b *Block) mimeNoise(from, to int) {
 // addNoise keeps the ranges in order; only so many are worth it.
 func (b *Block) addNoise(first, last int) {
 	if len(b.noise) < 1000 {
-		b.noise = append(b.noise, lineRange{first, last})
+		b.noise = append(b.Doc.roomForRanges(b.noise), lineRange{first, last})
 	}
 }

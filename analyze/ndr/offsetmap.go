@@ -81,6 +81,7 @@ type rewriter struct {
 	out    []byte
 	m      offsetMap
 	full   bool // maxCleaned was reached; the rest was dropped
+	writes bool // bytes that the source does not have
 }
 
 func newRewriter(source []byte) *rewriter { return newRewriterSize(source, len(source)+16) }
@@ -123,6 +124,7 @@ func (r *rewriter) copy(in, end int) {
 
 // put writes other bytes in the place of source[in:end].
 func (r *rewriter) put(b []byte, in, end int, kind segmentKind) {
+	r.writes = true
 	n := r.room(len(b))
 	if n <= 0 {
 		return
@@ -143,6 +145,7 @@ func (r *rewriter) put(b []byte, in, end int, kind segmentKind) {
 
 // wide writes one ASCII character that takes two bytes in the source.
 func (r *rewriter) wide(c byte, in int) {
+	r.writes = true
 	if r.room(1) == 0 {
 		return
 	}
@@ -182,4 +185,5 @@ func (d *Document) apply(r *rewriter) {
 	}
 	d.maps = append(d.maps, r.m)
 	d.Text = r.out
+	d.onlyCut = !r.writes
 }

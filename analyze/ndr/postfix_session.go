@@ -109,9 +109,21 @@ func postfixSession(b *Block) []Case {
 
 // isPostfixSession reports whether the block has Postfix's own marks of a
 // session.
+var transcriptSigns = signsOf(signSendmailTranscript)
+
 func isPostfixSession(b *Block) int {
-	if !b.has(signsOf(signSendmailTranscript)) || !bytes.Contains(b.Text(), []byte(" Out: 2")) && !bytes.Contains(b.Text(), []byte(" Out: 4")) && !bytes.Contains(b.Text(), []byte(" Out: 5")) {
+	if !b.has(transcriptSigns) {
 		return 0
 	}
-	return 95
+	out := []byte("Out: ")
+	for t := b.Text(); ; {
+		n := bytes.Index(t, out)
+		if n < 0 || n+len(out) == len(t) {
+			return 0
+		}
+		if code := t[n+len(out)]; n > 0 && t[n-1] == ' ' && (code == '2' || code == '4' || code == '5') {
+			return 95
+		}
+		t = t[n+len(out):]
+	}
 }

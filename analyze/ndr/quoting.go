@@ -106,17 +106,24 @@ func (d *Document) undouble() bool {
 
 // mayBeQuoted reports whether any line begins with a mark.
 func (d *Document) mayBeQuoted() bool {
-	for _, at := range d.starts {
-		c := d.Text[at]
-		if c == ' ' && int(at)+1 < len(d.Text) {
-			c = d.Text[at+1]
+	if bytes.ContainsAny(d.heads, quoteMarks) {
+		return true
+	}
+	for i := 0; i < len(d.heads); i++ {
+		n := bytes.IndexByte(d.heads[i:], ' ')
+		if n < 0 {
+			break
 		}
-		if isQuoteMark(c) {
+		i += n
+		if at := int(d.starts[i]) + 1; at < len(d.Text) && isQuoteMark(d.Text[at]) {
 			return true
 		}
 	}
 	return false
 }
+
+// quoteMarks are what mail programs put before the lines that they quote.
+const quoteMarks = ">|:"
 
 func isQuoteMark(c byte) bool { return c == '>' || c == '|' || c == ':' }
 

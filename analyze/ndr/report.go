@@ -36,7 +36,8 @@ type lineRange struct{ first, last int }
 // newReport looks at the marks of the block: where does the returned message
 // begin, and what is the report about?
 func newReport(b *Block) *report {
-	r := &report{b: b, doc: b.Doc, last: b.Last, body: b.Last}
+	r := b.Doc.newReport()
+	r.b, r.doc, r.last, r.body = b, b.Doc, b.Last, b.Last
 	r.findReturned()
 	for i := range r.marks {
 		m := &r.marks[i]
@@ -57,7 +58,7 @@ func newReport(b *Block) *report {
 // findReturned separates the returned messages from the report. A mark ends
 // the report, or the MIME part it stands in.
 func (r *report) findReturned() {
-	r.dead = append(r.dead, r.b.returned...)
+	r.dead = append(r.doc.roomForRanges(r.dead), r.b.returned...)
 	if len(r.dead) > 0 && r.dead[0].first > r.b.First {
 		r.last = min(r.last, r.dead[0].first)
 	}
@@ -70,7 +71,7 @@ func (r *report) findReturned() {
 		line := int(m.line)
 		if line < until {
 			if !filtered {
-				r.marks = append(make([]mark, 0, len(marks)), marks[:i]...)
+				r.marks = append(r.doc.roomFor(len(marks)), marks[:i]...)
 				filtered = true
 			}
 			continue
@@ -87,7 +88,7 @@ func (r *report) findReturned() {
 				r.last = line
 			}
 			if !filtered {
-				r.marks = append(make([]mark, 0, len(marks)), marks[:i]...)
+				r.marks = append(r.doc.roomFor(len(marks)), marks[:i]...)
 				filtered = true
 			}
 			continue
@@ -271,7 +272,7 @@ func (b *Block) report(text func(r *report)) []Case {
 func (r *report) cases() []Case {
 	items := r.merge()
 	if len(items) == 0 {
-		items = r.fallback()
+		items = append(items, r.fallback()...)
 	}
 	r.nameLocals(items)
 	c := Case{Nature: NatureReport, Format: r.format}
@@ -378,12 +379,33 @@ func (r *report) finishItem(it *Item) {
 	if it.QueueID == "" {
 		it.QueueID = r.status.queueID
 	}
-	for _, m := range []*Mention{&it.Refuser, &it.Target, &it.Carrier, &it.Reporter} {
+	named := [...]*Mention{&it.Refuser, &it.Target, &it.Carrier, &it.Reporter}
+	more := 0
+	for _, m := range named {
+		if !m.IsZero() {
+			more++
+		}
+	}
+	if n := len(it.Evidence); cap(it.Evidence) < n+more {
+		it.Evidence = append(make([]Mention, 0, n+more), it.Evidence...)
+	}
+	for _, m := range named {
 		if !m.IsZero() && !hasMention(it.Evidence, m) {
 			it.Evidence = append(it.Evidence, *m)
 		}
 	}
-	slices.SortStableFunc(it.Evidence, func(x, y Mention) int { return x.Span.Offset - y.Span.Offset })
+	sortMentions(it.Evidence)
+}
+
+// sortMentions puts mentions in the order of the text; of one place, as they
+// were.
+func sortMentions(all []Mention) {
+	for i := 1; i < len(all); i++ {
+		if all[i].Span.Offset < all[i-1].Span.Offset {
+			slices.SortStableFunc(all, func(x, y Mention) int { return x.Span.Offset - y.Span.Offset })
+			return
+		}
+	}
 }
 
 func hasMention(all []Mention, m *Mention) bool {
@@ -400,7 +422,7 @@ func hasMention(all []Mention, m *Mention) bool {
 func (r *report) merge() []Item {
 	groups := r.status.groups
 	if len(groups) == 0 {
-		return r.items
+		return append([]Item(nil), r.items...) // the list itself is borrowed
 	}
 	items := make([]Item, 0, max(len(groups), len(r.items)))
 	index := make(map[string]int, len(groups))

@@ -72,13 +72,7 @@ var reportFamilies = []family{
 
 // reportFamily is a row for a family that its signs give away.
 func reportFamily(format string, sure int, read func(*Block) []Case, signs ...sign) family {
-	set := signsOf(signs...)
-	return family{format: format, nature: NatureReport, read: read, sniff: func(b *Block) int {
-		if b.has(set) {
-			return sure
-		}
-		return 0
-	}}
+	return family{format: format, nature: NatureReport, read: read, sure: sure, signs: signsOf(signs...)}
 }
 
 // textReader makes a reader of a block from a reader of its text.

@@ -6,6 +6,7 @@ import "bytes"
 // whom, and the stamps of direction. They are context: none of them refused,
 // reported or was tried.
 func (r *report) hops() (hops []Hop, in, out bool) {
+	hops = r.doc.roomForHops()
 	for _, d := range r.dead {
 		first, last := d.first, d.last
 		inHeader := false
@@ -28,9 +29,6 @@ func (r *report) hops() (hops []Hop, in, out bool) {
 				}
 				f := r.doc.flow(r.doc.LineStart(i)+len("received:"), r.doc.LineEnd(end-1))
 				if h, ok := readHop(&f); ok {
-					if hops == nil {
-						hops = make([]Hop, 0, 8)
-					}
 					hops = append(hops, h)
 				}
 				i = end - 1
@@ -42,12 +40,12 @@ func (r *report) hops() (hops []Hop, in, out bool) {
 					out = out || bytes.Contains(l, []byte("DIR=OUT"))
 				}
 			}
-			if fieldName(l) > 0 {
+			if !inHeader && fieldName(l) > 0 {
 				inHeader = true
 			}
 		}
 	}
-	return hops, in, out
+	return append([]Hop(nil), hops...), in, out // as much room as there are
 }
 
 // isHeaderStart reports whether a header field begins at the line.

@@ -338,7 +338,7 @@ func (b *Block) cutAt(cuts []int) []*Block {
 			}
 		}
 		first = cut
-		blocks = append(blocks, &part)
+		blocks = append(blocks, b.Doc.newBlock(part))
 	}
 	return blocks
 }

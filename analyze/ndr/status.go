@@ -319,7 +319,7 @@ func (f *flow) from(offset int) flow {
 		offset++
 	}
 	g := flow{doc: f.doc, text: f.text[offset:]}
-	g.cuts = append(g.cuts, flowCut{0, int32(f.at(offset))})
+	g.cuts = append(f.doc.roomForCuts(len(f.cuts)), flowCut{0, int32(f.at(offset))})
 	for _, c := range f.cuts {
 		if int(c.at) > offset {
 			g.cuts = append(g.cuts, flowCut{c.at - int32(offset), c.doc})

@@ -121,6 +121,7 @@ func flush64(r *rewriter, quad [4]byte, n, first, end int) {
 
 // base64 writes three decoded bytes.
 func (r *rewriter) base64(b [3]byte, in, end int) {
+	r.writes = true
 	if r.room(3) < 3 {
 		return
 	}
