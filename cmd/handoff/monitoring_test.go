@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -58,6 +59,191 @@ func TestMonitoringConfiguration(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// The parts of the Kubernetes API that kubernetes.yaml uses, as its reference
+// has them (ConfigMap v1, CronJob batch/v1, Deployment apps/v1): a key that is
+// not here is not theirs.
+type (
+	kubeMeta struct {
+		Name   string            `yaml:"name"`
+		Labels map[string]string `yaml:"labels"`
+	}
+	kubeObject struct {
+		APIVersion string            `yaml:"apiVersion"`
+		Kind       string            `yaml:"kind"`
+		Metadata   kubeMeta          `yaml:"metadata"`
+		Data       map[string]string `yaml:"data"`
+		Spec       yaml.Node         `yaml:"spec"`
+	}
+	kubeCronJob struct {
+		Schedule    string `yaml:"schedule"`
+		Concurrency string `yaml:"concurrencyPolicy"`
+		Failed      *int   `yaml:"failedJobsHistoryLimit"`
+		Successful  *int   `yaml:"successfulJobsHistoryLimit"`
+		JobTemplate struct {
+			Spec struct {
+				BackoffLimit *int    `yaml:"backoffLimit"`
+				Deadline     *int    `yaml:"activeDeadlineSeconds"`
+				Template     kubePod `yaml:"template"`
+			} `yaml:"spec"`
+		} `yaml:"jobTemplate"`
+	}
+	kubeDeployment struct {
+		Replicas *int `yaml:"replicas"`
+		Selector struct {
+			MatchLabels map[string]string `yaml:"matchLabels"`
+		} `yaml:"selector"`
+		Template kubePod `yaml:"template"`
+	}
+	kubePod struct {
+		Metadata kubeMeta `yaml:"metadata"`
+		Spec     struct {
+			RestartPolicy string `yaml:"restartPolicy"`
+			Automount     *bool  `yaml:"automountServiceAccountToken"`
+			Security      struct {
+				NonRoot *bool `yaml:"runAsNonRoot"`
+				User    *int  `yaml:"runAsUser"`
+				FSGroup *int  `yaml:"fsGroup"`
+			} `yaml:"securityContext"`
+			Containers []struct {
+				Name  string   `yaml:"name"`
+				Image string   `yaml:"image"`
+				Args  []string `yaml:"args"`
+				Ports []struct {
+					Name string `yaml:"name"`
+					Port int    `yaml:"containerPort"`
+				} `yaml:"ports"`
+				Readiness *kubeProbe `yaml:"readinessProbe"`
+				Liveness  *kubeProbe `yaml:"livenessProbe"`
+				Security  struct {
+					Escalation   *bool `yaml:"allowPrivilegeEscalation"`
+					ReadOnly     *bool `yaml:"readOnlyRootFilesystem"`
+					Capabilities struct {
+						Drop []string `yaml:"drop"`
+					} `yaml:"capabilities"`
+				} `yaml:"securityContext"`
+				Resources struct {
+					Requests map[string]string `yaml:"requests"`
+					Limits   map[string]string `yaml:"limits"`
+				} `yaml:"resources"`
+				Mounts []struct {
+					Name     string `yaml:"name"`
+					Path     string `yaml:"mountPath"`
+					ReadOnly bool   `yaml:"readOnly"`
+				} `yaml:"volumeMounts"`
+			} `yaml:"containers"`
+			Volumes []struct {
+				Name      string `yaml:"name"`
+				ConfigMap *struct {
+					Name string `yaml:"name"`
+				} `yaml:"configMap"`
+				Secret *struct {
+					Name string `yaml:"secretName"`
+					Mode int    `yaml:"defaultMode"`
+				} `yaml:"secret"`
+			} `yaml:"volumes"`
+		} `yaml:"spec"`
+	}
+	kubeProbe struct {
+		HTTPGet struct {
+			Path string `yaml:"path"`
+			Port string `yaml:"port"`
+		} `yaml:"httpGet"`
+	}
+)
+
+// strictly decodes YAML and refuses keys that the type does not have.
+func strictly(t *testing.T, text []byte, into any) {
+	t.Helper()
+	dec := yaml.NewDecoder(bytes.NewReader(text))
+	dec.KnownFields(true)
+	if err := dec.Decode(into); err != nil {
+		t.Errorf("kubernetes.yaml: %v", err)
+	}
+}
+
+// TestMonitoringKubernetes: the objects have the form of the API, and what refers
+// to something else within them finds it.
+func TestMonitoringKubernetes(t *testing.T) {
+	name := regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+	quantity := regexp.MustCompile(`^[0-9]+(m|Ki|Mi|Gi)?$`)
+	configs, kinds := map[string]bool{}, map[string]int{}
+	for _, text := range strings.Split(read(t, "kubernetes.yaml"), "\n---\n") {
+		var o kubeObject
+		strictly(t, []byte(text), &o)
+		kinds[o.APIVersion+" "+o.Kind]++
+		if !name.MatchString(o.Metadata.Name) {
+			t.Errorf("%s: name %q", o.Kind, o.Metadata.Name)
+		}
+		spec, err := yaml.Marshal(&o.Spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var pod kubePod
+		switch o.Kind {
+		case "ConfigMap":
+			configs[o.Metadata.Name] = true
+			continue
+		case "CronJob":
+			var c kubeCronJob
+			strictly(t, spec, &c)
+			pod = c.JobTemplate.Spec.Template
+			if len(strings.Fields(c.Schedule)) != 5 || !slices.Contains([]string{"Allow", "Forbid", "Replace"}, c.Concurrency) || !slices.Contains([]string{"Never", "OnFailure"}, pod.Spec.RestartPolicy) {
+				t.Errorf("CronJob: schedule %q, concurrency %q, restart %q", c.Schedule, c.Concurrency, pod.Spec.RestartPolicy)
+			}
+		case "Deployment":
+			var d kubeDeployment
+			strictly(t, spec, &d)
+			pod = d.Template
+			for k, v := range d.Selector.MatchLabels {
+				if pod.Metadata.Labels[k] != v {
+					t.Errorf("Deployment: no pod has the label %s=%s", k, v)
+				}
+			}
+			if len(d.Selector.MatchLabels) == 0 {
+				t.Error("Deployment: no selector")
+			}
+		}
+		volumes := map[string]bool{}
+		for _, v := range pod.Spec.Volumes {
+			volumes[v.Name] = true
+			if (v.ConfigMap == nil) == (v.Secret == nil) || v.ConfigMap != nil && !configs[v.ConfigMap.Name] || v.Secret != nil && (v.Secret.Name == "" || v.Secret.Mode != 0o440) {
+				t.Errorf("%s: volume %s", o.Kind, v.Name)
+			}
+		}
+		if len(pod.Spec.Containers) != 1 {
+			t.Fatalf("%s: %d containers", o.Kind, len(pod.Spec.Containers))
+		}
+		c := pod.Spec.Containers[0]
+		ports := map[string]bool{}
+		for _, p := range c.Ports {
+			ports[p.Name] = name.MatchString(p.Name) && len(p.Name) <= 15 && p.Port == 9788
+		}
+		for _, p := range []*kubeProbe{c.Readiness, c.Liveness} {
+			if p != nil && (!ports[p.HTTPGet.Port] || !strings.HasPrefix(p.HTTPGet.Path, "/-/")) {
+				t.Errorf("%s: it asks %s of port %s", o.Kind, p.HTTPGet.Path, p.HTTPGet.Port)
+			}
+		}
+		for _, m := range c.Mounts {
+			if !volumes[m.Name] || !strings.HasPrefix(m.Path, "/") || !m.ReadOnly {
+				t.Errorf("%s: mount %+v", o.Kind, m)
+			}
+		}
+		for _, q := range []map[string]string{c.Resources.Requests, c.Resources.Limits} {
+			for k, v := range q {
+				if !slices.Contains([]string{"cpu", "memory"}, k) || !quantity.MatchString(v) {
+					t.Errorf("%s: resource %s: %s", o.Kind, k, v)
+				}
+			}
+		}
+		if c.Image == "" || pod.Spec.Security.NonRoot == nil || !*pod.Spec.Security.NonRoot || c.Security.Escalation == nil || *c.Security.Escalation {
+			t.Errorf("%s: no image, or it runs with privileges", o.Kind)
+		}
+	}
+	if want := map[string]int{"v1 ConfigMap": 1, "batch/v1 CronJob": 1, "apps/v1 Deployment": 1}; !maps.Equal(kinds, want) {
+		t.Errorf("objects: %v", kinds)
 	}
 }
 
