@@ -51,7 +51,6 @@ type TrySender string
 const (
 	SameSender        TrySender = ""
 	KnownGoodSender   TrySender = "known-good"   // of the same domain, known to work
-	LoginSender       TrySender = "login"        // the login's own name; a user of that name should exist (A19)
 	OtherDomainSender TrySender = "other-domain" // known to work, of another domain of the account
 )
 
@@ -287,10 +286,6 @@ var catalogue = []catalogueTest{
 	{
 		id: "probe-known-sender", do: "repeat it with another sender of the same domain that is known to work",
 		who: SenderSystem, cost: costMinutes, price: 3, probe: &TestProbe{Sender: KnownGoodSender},
-	},
-	{
-		id: "probe-login-sender", do: "repeat it on 587 with the login's own name as sender: handoff probe HOST --ports 587 --user U --from U --to R",
-		who: SenderSystem, cost: costMinute, price: 2, probe: &TestProbe{Port: 587, Auth: true, Sender: LoginSender},
 	},
 	{
 		id: "probe-other-domain", do: "repeat it with a sender of another domain of the account",

@@ -115,6 +115,10 @@ func (d *Diagnosis) Observe(test string, o Observation) error {
 		return fmt.Errorf("test %q is nothing to try", test)
 	}
 	q := newQuestion(&o, &d.facts)
+	if t.probe.Sender != SameSender {
+		// What is known of the sender that failed is not known of this one.
+		q.ownSender, q.loginSender, q.registered, q.userYoung, q.forwards = 0, 0, 0, 0, 0
+	}
 	shown := string(o.Verdict)
 	if text := o.Reply.Text(); text != "" {
 		shown = fmt.Sprintf("%d %s %s", o.Reply.Code, o.Reply.Enhanced, text)

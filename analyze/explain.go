@@ -103,8 +103,9 @@ type sceneKey struct{ a, b *scene }
 
 // force is what a probe makes the client do, whatever its settings.
 type force struct {
-	port int
-	auth bool
+	port   int
+	auth   bool
+	unlike difference
 }
 
 // maxKnown bounds the memory of answered questions.
@@ -236,6 +237,11 @@ func (x *Explainer) Explain(obs []Observation, f Facts) Explanation {
 	if len(qs) == 1 {
 		return x.one(qs[0])
 	}
+	for i := range qs {
+		if qs[i].probe {
+			qs[i].unlike = unlike(obs, i)
+		}
+	}
 	sets := x.singles(qs)
 	if len(sets) == 0 {
 		sets = x.pairs(qs)
@@ -338,6 +344,13 @@ func (s *scene) force(q *question) []ending {
 	}
 	w.Client.Auth, w.Client.StartTLS, w.Client.Implicit, w.Client.MaxTLS = k.auth, true, false, "1.3"
 	e := endings(w, s.base)
+	for _, other := range k.unlike.worlds(w) {
+		for _, more := range endings(other, s.base) {
+			if !slices.Contains(e, more) {
+				e = append(e, more)
+			}
+		}
+	}
 	if s.forced == nil {
 		s.forced = map[force][]ending{}
 	}
@@ -347,7 +360,7 @@ func (s *scene) force(q *question) []ending {
 
 // forceOf is what the client of a question was made to do.
 func forceOf(q *question) force {
-	return force{port: q.port, auth: q.tried == transcript.Yes || q.loggedIn == transcript.Yes || q.stage == transcript.StageAuth}
+	return force{port: q.port, auth: q.tried == transcript.Yes || q.loggedIn == transcript.Yes || q.stage == transcript.StageAuth, unlike: q.unlike}
 }
 
 // found is a set of causes while they are ranked.

@@ -35,6 +35,7 @@ func (r *Report) AppendJSON(dst []byte) []byte {
 		w.list("from", p.From)
 		w.list("to", p.To)
 		w.str("stop_after", string(p.StopAfter))
+		w.optional("login_sender", p.LoginSender)
 		w.shut('}')
 	}
 	w.key("verdict")
@@ -65,6 +66,10 @@ func (r *Report) AppendJSON(dst []byte) []byte {
 		w.nextTest(&r.NextTests[i])
 	}
 	w.shut(']')
+	if r.Diagnosis != nil {
+		w.key("diagnosis")
+		w.narrowing(r.Diagnosis)
+	}
 	if len(r.Sessions) > 0 {
 		w.key("sessions")
 		w.open('[')
@@ -261,6 +266,29 @@ func (w *jsonWriter) finding(f *Finding) {
 		w.list("not", f.Not)
 	}
 	w.str("source", f.Source)
+	w.shut('}')
+}
+
+func (w *jsonWriter) narrowing(n *Narrowing) {
+	w.open('{')
+	w.key("tried")
+	w.open('[')
+	for i := range n.Tried {
+		t := &n.Tried[i]
+		w.item()
+		w.open('{')
+		w.str("test", t.Test)
+		w.str("do", t.Do)
+		w.str("by", t.By)
+		w.str("shown", t.Shown)
+		w.integer("before", int64(t.Before))
+		w.integer("after", int64(t.After))
+		w.shut('}')
+	}
+	w.shut(']')
+	if n.Aside > 0 {
+		w.integer("aside", int64(n.Aside))
+	}
 	w.shut('}')
 }
 

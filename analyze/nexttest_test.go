@@ -129,31 +129,6 @@ func TestAWorldThatSaysNothingRulesNothingOut(t *testing.T) {
 	}
 }
 
-// TestTheLoginsOwnName: accepted as sender it clears the domain; refused it
-// proves nothing, since that user may be missing too (A19).
-func TestTheLoginsOwnName(t *testing.T) {
-	start := func() *Diagnosis { return NewDiagnosis([]Observation{loggedIn(rad)}, Facts{}) }
-	before := start().names()
-	own := loggedIn(rad).with(func(o *Observation) { o.Sender = o.Login })
-	d := start()
-	if err := d.Observe("probe-login-sender", own); err != nil || !slices.Equal(d.names(), before) {
-		t.Errorf("refused: %v; %v are left of %v", err, d.names(), before)
-	}
-	d = start()
-	passes := own.with(func(o *Observation) { o.Verdict, o.Reply = Ready, transcript.Reply{} })
-	if err := d.Observe("probe-login-sender", passes); err != nil {
-		t.Fatal(err)
-	}
-	for _, id := range []string{"outbound-relay-off", "sender-domain-inactive", "domain-not-live"} {
-		if slices.Contains(d.names(), id) {
-			t.Errorf("the domain's own sender passes, and %s is left: %v", id, d.names())
-		}
-	}
-	if !slices.Contains(d.names(), "sender-not-registered") {
-		t.Errorf("left: %v", d.names())
-	}
-}
-
 // TestPlainReply: what is another in every mail does not stand in what a test
 // shows.
 func TestPlainReply(t *testing.T) {

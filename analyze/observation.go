@@ -26,15 +26,18 @@ type Observation struct {
 	AuthTried transcript.Fact
 	LoggedIn  transcript.Fact // 235 was seen before
 	Login     string          // user name that logged in or tried; empty: not known
-	Sender    string          // envelope sender; "<>" the null sender; empty: not known
-	Recipient string
-	Implicit  transcript.Fact // the client spoke TLS from the first byte
-	Tester    bool            // the test program broke its own test (openssl s_client and its R)
-	Masked    bool            // banner or EHLO keywords were masked (XXXXXXXA, 220 ****)
-	Via       string          // family of the report, or "probe": Exchange Online has its own causes
-	Words     string          // the fault's words in the text, lower case, for causes that key on them
-	Host      string          // the host that answered or was tried
-	When      time.Time       // zero: not known
+	// LoginSender says whether the sender is the login's own name, where Login is
+	// not known.
+	LoginSender transcript.Fact
+	Sender      string // envelope sender; "<>" the null sender; empty: not known
+	Recipient   string
+	Implicit    transcript.Fact // the client spoke TLS from the first byte
+	Tester      bool            // the test program broke its own test (openssl s_client and its R)
+	Masked      bool            // banner or EHLO keywords were masked (XXXXXXXA, 220 ****)
+	Via         string          // family of the report, or "probe": Exchange Online has its own causes
+	Words       string          // the fault's words in the text, lower case, for causes that key on them
+	Host        string          // the host that answered or was tried
+	When        time.Time       // zero: not known
 }
 
 // Facts are what the user tells us beside the texts. Zero values are unknown.

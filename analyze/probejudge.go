@@ -124,6 +124,14 @@ func (j *probeJudge) session(s *transcript.Session) sessionJudgement {
 		g.obs.Sender = senderBefore(s, g.failure)
 	}
 	fromSession(&g.obs, s)
+	if from := j.p.Planned.From; len(from) > 0 && g.obs.AuthTried == transcript.Yes && strings.EqualFold(g.obs.Sender, from[0]) {
+		switch j.p.Planned.LoginSender {
+		case "yes":
+			g.obs.LoginSender = transcript.Yes
+		case "no":
+			g.obs.LoginSender = transcript.No
+		}
+	}
 	g.expected = j.expects(&g)
 	return g
 }

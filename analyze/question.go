@@ -30,6 +30,7 @@ type question struct {
 	upgraded bool            // the words speak of STARTTLS: TLS hardly came first
 	probe    bool            // the client was ours: port and AUTH were chosen, not found
 	pooled   transcript.Fact // Microsoft's wrapper for mail of its relay pool (MS-pool)
+	unlike   difference      // of a probe: in what it may differ from the try that failed
 	circumstances
 }
 
@@ -93,9 +94,9 @@ func newQuestion(o *Observation, f *Facts) question {
 		q.masked = transcript.No
 	}
 	q.senders(o, f)
-	if q.probe && q.inbound == transcript.No {
+	if q.probe && (q.inbound == transcript.No || q.loggedIn == transcript.Yes) {
 		// A probe takes its mail for outbound; whose customer the recipient is it
-		// knows only when told.
+		// knows only when told. Who logs in sends for the account, to whomever.
 		q.inbound = transcript.Unknown
 		if _, domain, ok := strings.Cut(o.Recipient, "@"); ok && len(f.OurDomains) > 0 {
 			q.inbound = fact(isOurs(domain, f.OurDomains))
@@ -158,6 +159,7 @@ func (q *question) senders(o *Observation, f *Facts) {
 		if len(f.OurDomains) > 0 && o.Sender != "<>" {
 			q.ownSender = fact(isOurs(domain, f.OurDomains))
 		}
+		q.loginSender = o.LoginSender
 		if o.Login != "" {
 			q.loginSender = fact(strings.EqualFold(o.Sender, o.Login))
 		}

@@ -111,6 +111,7 @@ type Report struct {
 	Findings      []Finding  `json:"findings"`
 	Causes        []Cause    `json:"causes,omitempty"`
 	NextTests     []NextTest `json:"next_tests"`
+	Diagnosis     *Narrowing `json:"diagnosis,omitempty"`
 	Sessions      []Session  `json:"sessions,omitempty"`
 	DNS           *DNS       `json:"dns,omitempty"`
 }
@@ -122,6 +123,9 @@ type Planned struct {
 	From       []string         `json:"from"`
 	To         []string         `json:"to"`
 	StopAfter  transcript.Stage `json:"stop_after"` // last stage to try; empty: envelope
+	// LoginSender is "yes" or "no": whether the first sender is the login's own
+	// name, which no report holds. Empty: there is no login, or no sender.
+	LoginSender string `json:"login_sender,omitempty"`
 }
 
 // Input says what was read.
@@ -225,6 +229,25 @@ type NextTest struct {
 type Showing struct {
 	Show   string   `json:"show"`
 	Causes []string `json:"causes"`
+}
+
+// Narrowing is how a diagnosis came from the causes that fitted at first to
+// those in Report.Causes.
+type Narrowing struct {
+	Tried []TriedTest `json:"tried"`
+	// Aside is how many outcomes were left out, since no one explanation fits them
+	// together with the others: they are of another road or another mail.
+	Aside int `json:"aside,omitempty"`
+}
+
+// TriedTest is a test that was made.
+type TriedTest struct {
+	Test   string `json:"test"`
+	Do     string `json:"do"`
+	By     string `json:"by"` // "handoff", or "answer": somebody looked and told
+	Shown  string `json:"shown"`
+	Before int    `json:"before"` // explanations that were left before it; 0: none had been found yet
+	After  int    `json:"after"`
 }
 
 // Session is one probed session in the report's form.

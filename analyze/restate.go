@@ -197,5 +197,6 @@ func restatePlan(p *Planned) {
 	if p.StopAfter != "" {
 		p.StopAfter = among(p.StopAfter, allStages[2:9], "")
 	}
+	p.LoginSender = among(p.LoginSender, []string{"yes", "no"}, "")
 	p.From, p.To = p.From[:min(len(p.From), maxList)], p.To[:min(len(p.To), maxList)]
 }

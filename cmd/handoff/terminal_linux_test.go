@@ -135,7 +135,7 @@ func TestDiagnoseAsks(t *testing.T) {
 	screen := inTerminal(t, "9\nx\n1\n", "diagnose", "--bundled", "--scenario", "cred-not-propagated", "--color", "never")
 	for _, want := range []string{
 		"look under Domains > SMTP Authentication", "it is there, for less than an hour", "a number from 1 to",
-		"left: credential-not-live", "cause credential-not-live (relay-config)",
+		"told look-credentials: it is there, for less than an hour (5 explanations became 1)", "cause credential-not-live (relay-config)",
 	} {
 		if !strings.Contains(screen, want) {
 			t.Errorf("no %q in\n%s", want, screen)

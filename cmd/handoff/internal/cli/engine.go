@@ -14,12 +14,19 @@ import (
 
 // judged is a probe's record as the judge takes it.
 func judged(j *job, res *probe.Result) analyze.Probe {
-	return analyze.Probe{
+	p := analyze.Probe{
 		Target: j.target.Host, Intent: j.intent, Sessions: res.Sessions, Partial: res.Partial,
 		Planned: analyze.Planned{
 			Credential: j.plan.Credential != nil, From: j.plan.From, To: j.plan.To, StopAfter: j.plan.StopAfter,
 		},
 	}
+	if c := j.plan.Credential; c != nil && len(j.plan.From) > 0 {
+		p.Planned.LoginSender = "no"
+		if strings.EqualFold(c.Username(), j.plan.From[0]) {
+			p.Planned.LoginSender = "yes"
+		}
+	}
+	return p
 }
 
 // judgeProbe says what the sessions of a probe mean.

@@ -364,6 +364,13 @@ func (p *program) jobFor(ctx context.Context, f *probeFlags, r *relay.Relay, c *
 		}
 	}
 	j.note = "the bundled reference relay, in process"
+	r.Update(func(a *policy.Account, now time.Time) {
+		for i := range a.Users {
+			if u := &a.Users[i]; u.Deleted.IsZero() && !u.Invalid && !now.Before(u.LiveAt) {
+				j.known = append(j.known, u.Address)
+			}
+		}
+	})
 	return j, nil
 }
 

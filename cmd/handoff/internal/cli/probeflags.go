@@ -118,7 +118,8 @@ type job struct {
 	noSurvey bool
 	// inProcess: the relay is one of this process.
 	inProcess bool
-	note      string // where the probe really goes, when that is not plain
+	note      string   // where the probe really goes, when that is not plain
+	known     []string // senders that are registered at the bundled relay
 }
 
 // job checks the flags and reads what they name. Nothing is sent before all of

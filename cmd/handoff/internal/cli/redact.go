@@ -255,6 +255,12 @@ func eachText(r *analyze.Report, fn func(*string)) {
 			fn(&r.NextTests[i].Shows[k].Show)
 		}
 	}
+	if r.Diagnosis != nil {
+		for i := range r.Diagnosis.Tried {
+			fn(&r.Diagnosis.Tried[i].Do)
+			fn(&r.Diagnosis.Tried[i].Shown)
+		}
+	}
 	for i := range r.Sessions {
 		s := &r.Sessions[i]
 		fn(&s.Address)
@@ -311,12 +317,17 @@ func cloneReport(r *analyze.Report) *analyze.Report {
 	for i := range c.NextTests {
 		c.NextTests[i].Shows = slices.Clone(c.NextTests[i].Shows)
 	}
+	if r.Diagnosis != nil {
+		d := *r.Diagnosis
+		d.Tried = slices.Clone(d.Tried)
+		c.Diagnosis = &d
+	}
 	c.Sessions = slices.Clone(r.Sessions)
 	for i := range c.Sessions {
 		s := &c.Sessions[i]
 		s.Causes, s.Steps = causes(s.Causes), slices.Clone(s.Steps)
 		s.Capabilities.BeforeTLS, s.Capabilities.AfterTLS = slices.Clone(s.Capabilities.BeforeTLS), slices.Clone(s.Capabilities.AfterTLS)
-		s.TLS.Names = slices.Clone(s.TLS.Names)
+		s.TLS.Names, s.TLS.Chain = slices.Clone(s.TLS.Names), slices.Clone(s.TLS.Chain)
 		for k := range s.Steps {
 			if s.Steps[k].Reply != nil {
 				reply := *s.Steps[k].Reply

@@ -22,6 +22,7 @@ var pages = sync.OnceValue(func() *template.Template {
 		"show":       show,
 		"word":       func(v any) string { return show(fmt.Sprint(v)) },
 		"shownFirst": shownFirst,
+		"narrowed":   func(x analyze.TriedTest) string { return narrowed(&x) },
 		"showList":   showList,
 		"took":       took,
 		"cells":      Cells,

@@ -80,6 +80,13 @@ func (m *markdownWriter) Write(r *analyze.Report, lines Lines) error {
 			p("- Source: %s\n", mdText(f.Source))
 		}
 	}
+	if r.Diagnosis != nil && len(r.Diagnosis.Tried) > 0 {
+		p("\n**Tests made**\n\n")
+		for i := range r.Diagnosis.Tried {
+			x := &r.Diagnosis.Tried[i]
+			p("- %s: %s (%s)\n", mdText(x.Test), mdText(x.Shown), narrowed(x))
+		}
+	}
 	if len(r.Causes) > 0 {
 		p("\n**Causes**\n")
 		mdCauses(p, r.Causes)

@@ -58,6 +58,7 @@ func (t *textWriter) Write(r *analyze.Report, lines Lines) error {
 	for i := range r.Findings {
 		t.finding(r, &r.Findings[i], lines)
 	}
+	t.narrowing(r)
 	t.causes(r.Causes, "")
 	for _, n := range r.NextTests {
 		t.nextTest(n)
@@ -70,6 +71,47 @@ func (t *textWriter) Write(r *analyze.Report, lines Lines) error {
 
 // Close flushes.
 func (t *textWriter) Close() error { return t.w.Flush() }
+
+// narrowing prints the tests of a diagnosis, and how many explanations each left.
+func (t *textWriter) narrowing(r *analyze.Report) {
+	if r.Diagnosis == nil {
+		return
+	}
+	for i := range r.Diagnosis.Tried {
+		x := &r.Diagnosis.Tried[i]
+		word := "tried"
+		if x.By == "answer" {
+			word = "told"
+		}
+		t.printf("%s %s: %s (%s)\n", t.p.strong.Sprint(word), show(x.Test), show(x.Shown), narrowed(x))
+		if t.o.Verbose {
+			t.printf("   = %s\n", show(x.Do))
+		}
+	}
+	if n := r.Diagnosis.Aside; n > 0 {
+		t.printf("set aside: %s of another road or another mail, which no one explanation fits together with the others\n", counted(n, "outcome"))
+	}
+}
+
+// narrowed says what a test left.
+func narrowed(x *analyze.TriedTest) string {
+	switch {
+	case x.Before == 0 && x.After == 1:
+		return "1 explanation fits"
+	case x.Before == 0:
+		return fmt.Sprintf("%d explanations fit", x.After)
+	case x.Before == x.After:
+		return "it rules nothing out"
+	}
+	return fmt.Sprintf("%d explanations became %d", x.Before, x.After)
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
 
 func (t *textWriter) verdict(r *analyze.Report) {
 	v := r.Verdict
