@@ -118,6 +118,9 @@ func (j *probeJudge) session(s *transcript.Session) sessionJudgement {
 	if g.failure >= 0 {
 		e := &s.Exchanges[g.failure]
 		g.obs.Reply, g.obs.Fault, g.obs.Words = e.Reply, e.Fault, words(e.Detail)
+		if notAnswered(e) {
+			g.obs.Fault = transcript.FaultNone // no cause of ours explains it
+		}
 		if e.Command != "" && transcript.Verb(e.Command) == "RCPT" {
 			g.obs.Recipient, _, _ = transcript.Path(e.Command)
 		}
@@ -300,6 +303,13 @@ func refusedAt(g *sessionJudgement, e *transcript.Exchange) Verdict {
 		return InboundRefused
 	}
 	return Refused
+}
+
+// notAnswered reports whether a connection was not opened for a reason on this
+// side, so that nobody refused it.
+func notAnswered(e *transcript.Exchange) bool {
+	return e.Fault == transcript.FaultRefused &&
+		(strings.HasPrefix(e.Detail, transcript.NoteThisMachine) || strings.HasPrefix(e.Detail, transcript.NoteNetworkSays))
 }
 
 // complete judges a session in which nothing that was tried failed: ready when

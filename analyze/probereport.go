@@ -31,7 +31,7 @@ func (j *probeJudge) partyOf(g *sessionJudgement, e *transcript.Exchange) Party 
 			return partyOfTLS(g.s.TLS.Problem)
 		}
 	case transcript.StageConnect:
-		if e.Fault == transcript.FaultDNS {
+		if e.Fault == transcript.FaultDNS || notAnswered(e) && strings.HasPrefix(e.Detail, transcript.NoteThisMachine) {
 			return SenderSystem
 		}
 	}
@@ -283,6 +283,12 @@ func (j *probeJudge) sessionWords(g *sessionJudgement) (what, do string) {
 				return "the resolver gave no answer for the relay", "repair the resolver"
 			}
 			return "the name of the relay was not found", "correct the name"
+		}
+		if g.failure >= 0 && notAnswered(&g.s.Exchanges[g.failure]) {
+			if g.party == SenderSystem {
+				return "this machine has no way to the relay on " + p, "check its network, or choose -4, -6 or --source"
+			}
+			return "the network has no way to the relay on " + p, "ask who runs the network"
 		}
 		if fault == transcript.FaultRefused {
 			return "the relay refused the connection on " + p, "check host, port and the local firewall"

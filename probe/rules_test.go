@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -447,6 +449,33 @@ func TestTheMannerOfAReply(t *testing.T) {
 					t.Errorf("title %q, want %q", title, c.title)
 				}
 			})
+		})
+	}
+}
+
+// What this machine or the network cannot do is not the relay's refusal.
+func TestNoRoadIsNoRefusal(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		err             error
+		o               probe.Options
+		headline, party string
+		causes          bool
+	}{
+		{"no IPv6 here", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}, probe.Options{}, "this machine has no way to 2001:db8::1", "sender-system", false},
+		{"no such source", &net.OpError{Op: "dial", Err: os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)}, probe.Options{}, "this machine has no way to 2001:db8::1", "sender-system", false},
+		{"family left out", nil, probe.Options{Only4: true}, "this machine has no way to 2001:db8::1", "sender-system", false},
+		{"a router says so", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)}, probe.Options{}, "the network has no way to 2001:db8::1", "network", false},
+		{"refused", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, probe.Options{}, "refused the connection", "network", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.o.Dial = func(context.Context, string, string) (net.Conn, error) { return nil, c.err }
+			res := run(t, probe.Target{Host: "2001:db8::1", Ports: []int{587}}, probe.Plan{}, c.o)
+			r := analyze.JudgeProbe(analyze.Probe{Target: "2001:db8::1", Sessions: res.Sessions}, analyze.Options{})
+			s := r.Sessions[0]
+			if s.Verdict != analyze.Unreachable || s.Stage != "connect" || string(s.Party) != c.party || !strings.Contains(r.Verdict.Headline, c.headline) || (len(r.Causes) > 0) != c.causes {
+				t.Errorf("%s/%s, %s: %s, causes %v\n%s", s.Verdict, s.Stage, s.Party, r.Verdict.Headline, r.Causes, story(res.Sessions[0]))
+			}
 		})
 	}
 }

@@ -376,7 +376,7 @@ func (r *run) port(port int, clock time.Time) []transcript.Session {
 		addrs = r.usable([]netip.Addr{literal})
 		if len(addrs) == 0 {
 			base.begin(transcript.StageConnect, "")
-			base.record(transcript.Exchange{Stage: transcript.StageConnect, Fault: transcript.FaultRefused, Detail: "the address is of the family that was excluded"})
+			base.record(transcript.Exchange{Stage: transcript.StageConnect, Fault: transcript.FaultRefused, Detail: transcript.NoteThisMachine + "was told to leave the address's family out (-4, -6 or --source)"})
 			return []transcript.Session{base.finish()}
 		}
 	} else {

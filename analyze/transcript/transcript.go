@@ -156,6 +156,14 @@ type TLS struct {
 // tarpit sends it.
 const NoteTarpit = "tarpit: "
 
+// Notes that begin Exchange.Detail of a FaultRefused that nobody at the other end
+// has said: the connection was not opened for a reason of this machine, or of
+// the network between.
+const (
+	NoteThisMachine = "this machine "
+	NoteNetworkSays = "the network says "
+)
+
 // TLSVersion says whether a server accepts one version of TLS.
 type TLSVersion struct {
 	Version  string // "TLS 1.0" to "TLS 1.3"

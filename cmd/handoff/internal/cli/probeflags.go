@@ -168,6 +168,11 @@ func (p *program) job(ctx context.Context, f *probeFlags) (*job, error) {
 		if j.options.Source, err = netip.ParseAddr(f.source); err != nil {
 			return nil, usage(fmt.Sprintf("--source does not take %q", f.source), "it is an address of this machine, as 192.0.2.7")
 		}
+		l, err := net.Listen("tcp", net.JoinHostPort(f.source, "0"))
+		if err != nil {
+			return nil, usage(fmt.Sprintf("--source %s is no address of this machine", f.source))
+		}
+		_ = l.Close()
 	}
 	if f.ca != "" {
 		if j.options.RootCAs, err = readCA(f.ca); err != nil {
