@@ -285,6 +285,9 @@ func (g *judgement) words(host string) (what, do string) {
 	rule := ruleOf(g.obs.Kind)
 	switch o.Verdict {
 	case Refused:
+		if g.rung == 3 && g.obs.Kind == transcript.KindMessageTooBig {
+			return host + " takes no message of this size", "make the message smaller"
+		}
 		if g.rung == 3 && symptomOf(g.obs.Words, g.obs.Stage) == symptomNoMechanism {
 			return host + " offers no AUTH that the client has", "allow PLAIN or LOGIN in the client"
 		}

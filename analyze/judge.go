@@ -139,6 +139,15 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 			o.RefusedBy = name(j.answered(it))
 		}
 
+	case it.Reply.IsZero() && it.Session == nil && containsAny(g.obs.Words, declaredSize) && j.relay(j.answered(it)):
+		// The server's EHLO reply declared a size that the message exceeds (RFC 1870).
+		g.rung = 3
+		o.Verdict, o.Confidence = Refused, Likely // nobody said so in a reply
+		o.RefusedBy = name(j.answered(it))
+		stage = transcript.StageEnvelope
+		g.obs.Kind = transcript.KindMessageTooBig
+		o.Reply, g.obs.Reply = Reply{}, transcript.Reply{}
+
 	case refusedUntold(c, it, stage) && j.relay(&it.Refuser):
 		g.rung = 2
 		o.Verdict, o.Confidence = Refused, Likely
@@ -343,11 +352,15 @@ func refusedUntold(c *ndr.Case, it *ndr.Item, stage transcript.Stage) bool {
 // formatGmail is Case.Format of Gmail's reports.
 const formatGmail = "gmail"
 
+// declaredSize are how programs say that the message is larger than the server
+// declared to take: Postfix, OpenSMTPD.
+var declaredSize = []string{"exceeds size limit", "too large for peer"}
+
 // noAuthWords are how clients say that the server offered no AUTH: Gmail,
 // smtplib, msmtp, swaks, PHPMailer.
 var noAuthWords = []string{
 	"not advertise auth", "auth extension not supported", "not support authentication", "auth not supported",
-	"did not advertise authentication", "authentication is not allowed before encryption", "not offer authentication",
+	"did not advertise auth", "auth not advertised", "authentication is not allowed before encryption", "not offer authentication",
 }
 
 // started reports whether STARTTLS was accepted.

@@ -133,7 +133,7 @@ func (r *record) program(line []byte, i int, stamped bool) (record, bool) {
 			return *r, true
 		}
 	}
-	if isEventID(rest) {
+	if isEventID(rest) || isRelayLine(rest) {
 		r.mta, r.message = mtaOpenSMTPD, i
 		return *r, true
 	}
@@ -449,7 +449,7 @@ func readLog(b *Block) []Case {
 		j := i + 1
 		for ok = false; j < b.Last; j++ {
 			l := b.Doc.Line(j)
-			if next, ok = recordAt(l); ok || !found || j-i > 12 || !continues(l) {
+			if next, ok = recordAt(l); ok || !found || j-i > 12 || !continues(l) || r.mta == mtaOpenSMTPD && r.clock.when.IsZero() {
 				break
 			}
 		}
@@ -581,7 +581,7 @@ func mayBeLog(line []byte) bool {
 		return true
 	case c == 'p' && bytes.HasPrefix(line, []byte("postfix")), c == 's' && (bytes.HasPrefix(line, []byte("sendmail[")) || bytes.HasPrefix(line, []byte("sm-m")) || bytes.HasPrefix(line, []byte("smtp"))),
 		c == 'd' && bytes.HasPrefix(line, []byte("dma[")), c == 'n' && bytes.HasPrefix(line, []byte("nullmailer")), c == 'S' && bytes.HasPrefix(line, []byte("Starting delivery")),
-		unhex(c) >= 0 && isEventID(line):
+		unhex(c) >= 0 && isEventID(line), c == 'r' && isRelayLine(line):
 		return true
 	}
 	n := bytes.IndexByte(line[:min(len(line), 60)], '|')
@@ -700,7 +700,7 @@ func logTells(r *record, message []byte) bool {
 	case mtaSendmail:
 		return bytes.Contains(message, []byte("stat=")) || bytes.Contains(message, []byte("reject="))
 	case mtaOpenSMTPD:
-		return bytes.Contains(message, []byte("result=")) || bytes.Contains(message, []byte("mta "))
+		return bytes.Contains(message, []byte("result=")) || bytes.Contains(message, []byte("mta ")) || isRelayLine(message)
 	}
 	return true
 }

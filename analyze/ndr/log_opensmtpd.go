@@ -20,21 +20,26 @@ type openSMTPDLog struct {
 	k        *logbook
 	sessions map[string]*mtaSession // by session id
 	errors   map[string]*mtaSession // by host: the last session that failed
+	last     *mtaSession            // the last session that failed, with whomever
+	accepted []string               // recipients that the own clients named, at most two
 }
 
 // mtaSession is a connection of the mta.
 type mtaSession struct {
-	peer   Mention
-	host   string
-	secure bool
-	fault  transcript.Fault
-	stage  transcript.Stage
-	span   transcript.Span
-	reply  transcript.Reply
+	peer      Mention
+	host      string
+	connected bool
+	secure    bool
+	fault     transcript.Fault
+	hidden    bool // no AUTH that the client can use
+	stage     transcript.Stage
+	span      transcript.Span
+	reply     transcript.Reply
+	words     string
 }
 
 func newOpenSMTPDLog(k *logbook) *openSMTPDLog {
-	return &openSMTPDLog{k, map[string]*mtaSession{}, map[string]*mtaSession{}}
+	return &openSMTPDLog{k: k, sessions: map[string]*mtaSession{}, errors: map[string]*mtaSession{}}
 }
 
 // eventID gives the id of a session, 16 hexadecimal digits or fewer where
@@ -60,10 +65,20 @@ func isEventID(s []byte) bool {
 	return id != nil
 }
 
+// isRelayLine reports whether s is the outcome of an envelope without a session:
+//
+//	relay: Expire for E: from=<s>, to=<r>, rcpt=<->, delay=…, stat=TEXT
+func isRelayLine(s []byte) bool {
+	return bytes.HasPrefix(s, []byte("relay: ")) && bytes.Contains(s, []byte(" for ")) && bytes.Contains(s, []byte(", to=<"))
+}
+
 func (o *openSMTPDLog) line(l *logLine) {
 	t := l.f.text
 	eid, at := eventID(t)
 	if eid == nil {
+		if isRelayLine(t) {
+			o.relayed(l)
+		}
 		return
 	}
 	id := string(eid)
@@ -92,6 +107,16 @@ func (o *openSMTPDLog) line(l *logLine) {
 			o.sessions = map[string]*mtaSession{}
 		}
 		o.sessions[id] = s
+	case bytes.HasPrefix(rest, []byte("mta connected")):
+		if s := o.sessions[id]; s != nil {
+			s.connected = true
+		}
+	case bytes.HasPrefix(rest, []byte("smtp envelope ")), bytes.HasPrefix(rest, []byte("smtp message ")):
+		if from, to := fieldValue(t, "to"); from >= 0 && len(o.accepted) < 2 {
+			if a, n := mailboxAt(t[from:to]); n > 0 {
+				o.accepted = append(o.accepted, a)
+			}
+		}
 	case bytes.HasPrefix(rest, []byte("mta tls ")), bytes.HasPrefix(rest, []byte("mta starttls ")):
 		if s := o.sessions[id]; s != nil {
 			s.secure = true
@@ -119,6 +144,7 @@ func (o *openSMTPDLog) failed(l *logLine, id string) {
 	from := n + len("reason=")
 	words := t[from:]
 	s.span = l.f.span(from, len(t))
+	s.words = clip(string(words), 300)
 	if k, end := findReply(words); k >= 0 {
 		if r, ok := l.f.reply(from+k, from+end); ok {
 			s.reply = r
@@ -127,13 +153,30 @@ func (o *openSMTPDLog) failed(l *logLine, id string) {
 	}
 	if s.reply.IsZero() {
 		s.fault, s.stage = faultAndStage(words)
-		if p, _ := programSays(words); p != nil && s.fault == transcript.FaultNone {
+		p, _ := programSays(words)
+		if p != nil && s.fault == transcript.FaultNone {
 			s.fault, s.stage = p.fault, p.stage
 		}
-		if s.fault == transcript.FaultNone {
+		switch {
+		case foldIndexIn(words, "auth not advertised") >= 0, p != nil && p.effect == effectNoAUTH:
+			s.hidden, s.fault, s.stage = true, transcript.FaultNone, transcript.StageAuth
+			if !s.secure && p == nil {
+				s.stage = transcript.StageTLS
+			}
+		case s.fault == transcript.FaultNone:
 			s.fault = transcript.FaultClosed
 		}
+		switch {
+		case s.hidden, s.stage == transcript.StageTLS, s.stage == transcript.StageResolve:
+		case s.secure:
+			s.stage = transcript.StageUnknown // somewhere behind the handshake: its log does not say where
+		case s.connected:
+			s.stage = transcript.StageGreet
+		case s.fault == transcript.FaultRefused, s.fault == transcript.FaultTimeout:
+			s.stage = transcript.StageConnect
+		}
 	}
+	o.last = s
 	if s.host != "" {
 		o.errors[s.host] = s
 	}
@@ -215,20 +258,11 @@ func (o *openSMTPDLog) delivery(l *logLine, id string) {
 	}
 	fault, stage := faultAndStage(stat)
 	switch {
+	case foldIndexIn(stat, "too large for peer") >= 0:
+		// The size that the server declared in its EHLO reply.
+		it.Stage, it.Target, it.FaultSpan = transcript.StageEnvelope, relay, l.f.span(from, to)
 	case e != nil && !strings.Contains(string(stat), "not found"):
-		it.Fault, it.Stage, it.FaultSpan = e.fault, e.stage, e.span
-		if it.Port == 0 {
-			it.Port = e.peer.Port
-		}
-		if e.secure && it.Stage != transcript.StageTLS {
-			it.Secure = transcript.Yes
-		}
-		if !e.reply.IsZero() {
-			it.Reply, it.Refuser = e.reply, e.peer
-			it.Refuser.Role = Refuser
-		} else {
-			it.Target = e.peer
-		}
+		e.tell(&it)
 	case fault != transcript.FaultNone:
 		it.Fault, it.Stage, it.Target = fault, stage, relay
 		it.FaultSpan = l.f.span(from, to)
@@ -248,6 +282,59 @@ func (o *openSMTPDLog) delivery(l *logLine, id string) {
 		}
 	}
 	o.k.put(message, it, l.clock)
+}
+
+// tell gives an item what its session told.
+func (s *mtaSession) tell(it *Item) {
+	it.Fault, it.Stage, it.FaultSpan = s.fault, s.stage, s.span
+	if it.Port == 0 {
+		it.Port = s.peer.Port
+	}
+	if s.secure && it.Stage != transcript.StageTLS {
+		it.Secure = transcript.Yes
+	}
+	switch {
+	case !s.reply.IsZero():
+		it.Reply, it.Refuser = s.reply, s.peer
+		it.Refuser.Role = Refuser
+	case s.hidden:
+		it.Refuser = s.peer
+		it.Refuser.Role = Refuser
+	case s.secure && s.stage == transcript.StageUnknown:
+		it.Fault, it.LocalOnlyExpiry = transcript.FaultNone, true
+		it.LocalReply = transcript.Reply{Lines: []string{s.words}, Span: s.span}
+		it.Target = s.peer
+	default:
+		it.Target = s.peer
+	}
+}
+
+// relayed reads the outcome of an envelope that stands without its session: the
+// last one that failed is the reason.
+func (o *openSMTPDLog) relayed(l *logLine) {
+	t := l.f.text
+	it := Item{Reporter: l.reporter(o.k.b), Expired: bytes.HasPrefix(t, []byte("relay: Expire "))}
+	n := bytes.Index(t, []byte(", to=<"))
+	if a, k := mailboxAt(t[n+len(", to="):]); k > 0 {
+		it.Recipient = a
+	}
+	if k := bytes.Index(t, []byte("from=<")); k >= 0 {
+		it.Sender = "<>"
+		if a, m := mailboxAt(t[k+len("from="):]); m > 0 {
+			it.Sender = a
+		}
+	}
+	id := t[bytes.Index(t, []byte(" for "))+len(" for "):]
+	if k := bytes.IndexByte(id, ':'); k >= 8 {
+		id = id[:8]
+	} else {
+		return
+	}
+	if k := bytes.Index(t, []byte("stat=")); k >= 0 {
+		it.LocalReply = transcript.Reply{Lines: []string{string(t[k+len("stat="):])}, Span: l.f.span(k, len(t))}
+		it.LocalOnlyExpiry = it.Expired
+	}
+	o.k.put(string(id), it, l.clock)
 }
 
 // refused reads a command of the own client that was refused.
@@ -282,4 +369,33 @@ func (o *openSMTPDLog) refused(l *logLine, id string) {
 	o.k.put(id, it, l.clock)
 }
 
-func (o *openSMTPDLog) items() []Item { return o.k.items(nil) }
+// items gives the outcomes. A session that failed while no delivery is told is
+// one: OpenSMTPD keeps such envelopes without a word.
+func (o *openSMTPDLog) items() []Item {
+	list := o.k.items(nil)
+	silent := true
+	for i := range list {
+		it := &list[i]
+		if it.Sender == "<>" || it.LocalOnlyExpiry && it.Target.IsZero() && it.Refuser.IsZero() {
+			continue
+		}
+		silent = false
+	}
+	if !silent || o.last == nil {
+		return list
+	}
+	for i := range list {
+		if it := &list[i]; it.Sender != "<>" && it.Target.IsZero() && it.Refuser.IsZero() {
+			it.LocalOnlyExpiry, it.LocalReply = false, transcript.Reply{}
+			o.last.tell(it)
+			it.Evidence = append(it.Evidence, o.last.peer)
+			return list
+		}
+	}
+	it := Item{Deferred: true, Evidence: []Mention{o.last.peer}}
+	if len(o.accepted) == 1 {
+		it.Recipient = o.accepted[0]
+	}
+	o.last.tell(&it)
+	return []Item{it}
+}

@@ -360,6 +360,9 @@ func (r *report) finishItem(it *Item) {
 			it.Action = ActionFailed
 		}
 	}
+	if it.Action == ActionDelayed && it.Expired && it.Reply.IsZero() && foldEqual([]byte(it.LocalReply.Text()), "envelope expired") {
+		it.Action = ActionFailed // OpenSMTPD calls what it gave up a delay
+	}
 	if !r.status.remote.IsZero() && it.Refuser.IsZero() && it.Target.IsZero() {
 		if it.Reply.IsZero() {
 			it.Target = asTarget(r.status.remote)
