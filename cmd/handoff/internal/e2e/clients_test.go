@@ -138,7 +138,41 @@ func smtplibTalker() talker {
 	}}
 }
 
-// Four client programs submit to the bundled relay on free ports.
+// nodemailerScript submits with Debian's nodemailer, its log on.
+const nodemailerScript = `
+// It looks up no name on a machine that has loopback only, as ours here.
+require("os").networkInterfaces = () => ({eth0: [{family: "IPv4", internal: false}]});
+const [host, port, ca, name, tls, auth, user, secret, sender] = process.argv.slice(1);
+const options = {
+	host, port: Number(port), name: "mail.customer.example", secure: false, logger: true, debug: true,
+	requireTLS: tls === "yes", ignoreTLS: tls !== "yes", connectionTimeout: 20000, greetingTimeout: 20000, socketTimeout: 20000,
+	tls: {ca: require("fs").readFileSync(ca), servername: name},
+};
+if (auth) options.auth = {user, pass: secret};
+if (auth) options.authMethod = auth.toUpperCase();
+require("nodemailer").createTransport(options)
+	.sendMail({from: sender, to: "desk@partner.example", subject: "a test", text: "hello"})
+	.then(info => console.log(info.response), error => { console.error(error); process.exitCode = 1; });
+`
+
+// nodemailerPath is where Debian keeps libraries of Node.js.
+const nodemailerPath = "/usr/share/nodejs"
+
+func nodemailerTalker() talker {
+	return talker{name: "nodemailer", hidden: true, command: func(t *testing.T, a announcement, x attempt) []string {
+		need(t, "node", "env")
+		if exec.Command("env", "NODE_PATH="+nodemailerPath, "node", "-e", "require('nodemailer')").Run() != nil {
+			t.Skip("end-to-end test: no nodemailer: Debian has it as node-nodemailer")
+		}
+		tls := "no"
+		if x.tls {
+			tls = "yes"
+		}
+		return []string{"env", "NODE_PATH=" + nodemailerPath, "node", "-e", nodemailerScript, x.host, x.port, a.CAFile, a.ServerName, tls, x.auth, a.Credential.Username, x.secret, x.from}
+	}}
+}
+
+// Five client programs submit to the bundled relay on free ports.
 func TestClientsOfRelay(t *testing.T) {
 	need(t)
 	a := startRelay(t, exec.Command(program, "relay", "--json", "--for", "5m", "--listen", "127.0.0.1:0", "--control", filepath.Join(t.TempDir(), "control")))
@@ -172,8 +206,8 @@ func testClients(t *testing.T, a announcement, host string, port map[string]stri
 		verdict, stage string
 		cause          string // must be among the causes; empty: not asked
 		anyPort        bool   // tried on free ports, too
-		only           string // name of the one client this is for; empty: all
-		not            string // name of the client that this is not for
+		only           []string // names of the clients this is for; nil: all
+		not            []string // names of the clients that this is not for
 	}{
 		{
 			name: "right", attempt: attempt{port: "587", tls: true, auth: "plain", secret: "right", from: registered},
@@ -194,16 +228,16 @@ func testClients(t *testing.T, a announcement, host string, port map[string]stri
 		// No AUTH is offered on 25: most clients stop there by themselves.
 		{
 			name: "AUTH on 25", attempt: attempt{port: "25", tls: true, auth: "plain", secret: "right", from: registered},
-			verdict: "refused", stage: "auth", cause: "wrong-port", not: "curl",
+			verdict: "refused", stage: "auth", cause: "wrong-port", not: []string{"curl", "nodemailer"},
 		},
-		// curl goes on without AUTH and meets the refusal.
+		// curl and nodemailer go on without AUTH and meet the refusal.
 		{
 			name: "AUTH on 25", attempt: attempt{port: "25", tls: true, auth: "plain", secret: "right", from: registered},
-			reply: relayDenied, verdict: "refused", stage: "envelope", only: "curl",
+			reply: relayDenied, verdict: "refused", stage: "envelope", only: []string{"curl", "nodemailer"},
 		},
 		{
 			name: "AUTH on 25 all the same", attempt: attempt{port: "25", tls: true, auth: "unasked", secret: "right", from: registered},
-			reply: authDisabled, verdict: "refused", stage: "auth", cause: "wrong-port", only: "smtplib",
+			reply: authDisabled, verdict: "refused", stage: "auth", cause: "wrong-port", only: []string{"smtplib"},
 		},
 		{
 			name: "25 without AUTH", anyPort: true, attempt: attempt{port: "25", from: registered},
@@ -222,15 +256,15 @@ func testClients(t *testing.T, a announcement, host string, port map[string]stri
 			reply: relayDenied, verdict: "refused", stage: "envelope", cause: "sender-not-registered",
 		},
 	} {
-		for _, tool := range []talker{swaksTalker(), msmtpTalker(), curlTalker(), smtplibTalker()} {
+		for _, tool := range []talker{swaksTalker(), msmtpTalker(), curlTalker(), smtplibTalker(), nodemailerTalker()} {
 			if port["587"] != "587" && !c.anyPort {
 				continue
 			}
-			if (c.only != "" && c.only != tool.name) || c.not == tool.name {
+			if c.only != nil && !slices.Contains(c.only, tool.name) || slices.Contains(c.not, tool.name) {
 				continue
 			}
 			t.Run(tool.name+"/"+c.name, func(t *testing.T) {
-				if tool.name != "smtplib" {
+				if tool.name != "smtplib" && tool.name != "nodemailer" {
 					need(t, tool.name)
 				}
 				x := c.attempt
