@@ -361,10 +361,18 @@ func TestPrometheus(t *testing.T) {
 	for _, path := range []string{"/metrics", "/probe?target=" + cases[0].host + "&module=" + cases[0].name, "/probe?target=" + cases[1].host + "&module=" + cases[1].name} {
 		checkMetrics(t, fetch(t, "http://"+exporter+path))
 	}
-	for _, c := range cases {
-		for _, d := range []*daemon{log, branchLog} {
-			if strings.Contains(d.output(t), c.password) {
-				t.Errorf("the exporter's log holds the password of %s", c.name)
+	for _, d := range []*daemon{log, branchLog} {
+		seen := d.output(t)
+		for _, what := range []string{"cmdline", "environ"} { // what ps shows
+			raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", d.pid, what))
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen += string(raw)
+		}
+		for _, c := range cases {
+			if strings.Contains(seen, c.password) {
+				t.Errorf("the exporter's log, arguments or environment hold the password of %s", c.name)
 			}
 		}
 	}
