@@ -73,14 +73,16 @@ and --cert-critical are ranges over the days that the certificate is still
 valid. Nothing is delivered.
 
 --config F checks every target of a configuration file, each within -t, and
-prints a verdict each; the exit code is the worst. --since FILE remembers this run and says what
-has changed since the last one.`,
+XX`,
 		Example: `  handoff check -H outbound-us1.ppe-hosted.com
   handoff check -H outbound-us1.ppe-hosted.com --user U --password-file F -w 5 -c 10 -t 30
   handoff check --config /etc/handoff/config.yaml --since /var/lib/handoff/last.json`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage("a check takes no positional arguments", "the host is -H HOST")
+			}
+			if cmd.Flags().Changed("format") && !p.reportsBeside() {
+				return usage("a check's standard output is its status line", "add --output FILE: the report goes there in that format, beside the status line")
 			}
 			return nil
 		},
@@ -252,7 +254,34 @@ type checked struct {
 	state int
 	text  string
 	perf  []string
-	rep   *analyze.Report
+	rep   *analyze.Report // nil: there was none
+	lines report.Lines    // of its evidence
+
+	relayDomains []string
+}
+
+// reportsBeside tells whether the run's reports go to a file too.
+func (p *program) reportsBeside() bool { return p.flags.output != "" && p.flags.output != "-" }
+
+// writeBeside writes the reports of a run to the file of --output.
+func (p *program) writeBeside(results []checked) error {
+	if !p.reportsBeside() {
+		return nil
+	}
+	p.flags.quiet = false // that was for the probes
+	out, err := p.openReports(len(results) > 1, "", results[0].relayDomains)
+	if err != nil {
+		return err
+	}
+	defer out.sink.discard()
+	for i := range results {
+		if r := &results[i]; r.rep != nil {
+			if err := out.write(r.rep, r.lines); err != nil {
+				return err
+			}
+		}
+	}
+	return out.close()
 }
 
 func (p *program) check(ctx context.Context, j *job, l checkLimits, c *checkFlags) (text string, state int, err error) {
@@ -268,6 +297,9 @@ func (p *program) check(ctx context.Context, j *job, l checkLimits, c *checkFlag
 			return "", 0, err
 		}
 		r.text += "; " + note
+	}
+	if err := p.writeBeside([]checked{*r}); err != nil {
+		return "", 0, err
 	}
 	var b strings.Builder
 	b.WriteString(pluginLine(r.state, r.text, r.perf))
@@ -322,6 +354,7 @@ func (p *program) checkOne(ctx context.Context, j *job, l checkLimits) (*checked
 		transcripts = append(transcripts, transcriptText(&res.Sessions[i]))
 	}
 	r := judgeCheck(rep, j, l, p.now())
+	r.lines, r.relayDomains = sessionLines(res.Sessions), j.judge.RelayDomains
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil, nil, interrupted()
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/config"
+	"github.com/smtp-handoff/handoff/cmd/handoff/internal/exporter"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/report"
 )
 
@@ -27,6 +28,9 @@ func (p *program) checkAll(ctx context.Context, c *checkFlags) error {
 	}
 	if len(file.Targets) == 0 {
 		return fail(exitConfig, p.flags.config+" names no targets", "add 'targets:' with a host and a module each")
+	}
+	if p.reportsBeside() && p.flags.format == "prom" && len(file.Targets) > 1 {
+		return usage(exporter.ErrNotOne.Error())
 	}
 	p.flags.quiet = true
 	// A module that cannot be used, as without its password, is the trouble of its
@@ -56,6 +60,9 @@ func (p *program) checkAll(ctx context.Context, c *checkFlags) error {
 	wg.Wait()
 	if ctx.Err() != nil {
 		return interrupted()
+	}
+	if err := p.writeBeside(results); err != nil {
+		return err
 	}
 	state, bad := stateOK, 0
 	var perf []string

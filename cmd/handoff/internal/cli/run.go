@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -55,7 +56,8 @@ func (p *program) main(ctx context.Context, args []string) (code int) {
 	root := p.root()
 	name := root.Name()
 	found, _, err := root.Find(args)
-	monitoring := err == nil && found.Name() == "check"
+	// A mistake before the command's name is monitoring's all the same.
+	monitoring := err == nil && found.Name() == "check" || found == root && slices.Contains(args, "check")
 	defer func() {
 		if v := recover(); v != nil {
 			fmt.Fprintf(p.stderr, "handoff: internal fault: %s\n%s", report.Show(fmt.Sprint(v)), debug.Stack())
