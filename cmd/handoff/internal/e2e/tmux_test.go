@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"os"
 	"os/exec"
@@ -94,21 +95,8 @@ func (x *terminal) wait(words ...string) {
 
 func squeeze(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// pasted is a bounce as a mail program shows it.
-const pasted = `Your message could not be delivered.
-
-<desk@partner.example>: host outbound-us1.ppe-hosted.com[192.0.2.25] said: 554
-    5.7.1 <desk@partner.example>: Relay access denied (in reply to RCPT TO
-    command)
-
-Reporting-MTA: dns; mail.customer.example
-
-Final-Recipient: rfc822; desk@partner.example
-Action: failed
-Status: 5.7.1
-Remote-MTA: dns; outbound-us1.ppe-hosted.com
-Diagnostic-Code: smtp; 554 5.7.1 <desk@partner.example>: Relay access denied
-`
+// bounce is a report as a mail program shows it.
+const bounce = "../../../../testdata/reports/postfix/whole-mail.eml"
 
 // The terminal program in a real terminal of three sizes: run the bundled
 // probe, copy and export it, read a paste, provoke a refusal, leave.
@@ -123,6 +111,10 @@ func TestScreensInTmux(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%dx%d", c.w, c.h), func(t *testing.T) {
 			need(t, "tmux")
+			pasted, err := os.ReadFile(bounce)
+			if err != nil {
+				t.Fatal(err)
+			}
 			state := t.TempDir()
 			x := newTerminal(t, c.w, c.h, state, program+"; echo left with $?; exec sleep 120")
 			x.wait("[1 Probe]", "bundled relay")
@@ -149,10 +141,14 @@ func TestScreensInTmux(t *testing.T) {
 
 			x.keys("2")
 			x.wait("PASTE")
-			x.tmux("set-buffer", "-b", "bounce", pasted)
+			x.tmux("load-buffer", "-b", "bounce", bounce)
 			x.tmux("paste-buffer", "-p", "-b", "bounce")
-			x.wait(fmt.Sprintf("pasted %d lines", strings.Count(pasted, "\n")))
+			x.wait(fmt.Sprintf("pasted %d lines", bytes.Count(pasted, []byte("\n"))))
 			x.keys("C-r")
+			x.wait("VERDICT refused", "outbound-eu1.ppe-hosted.com")
+			x.keys("v")
+			x.wait("PATH OF THE MAIL", "X 554 5.7.1 here it stopped", "outbound-eu1.ppe-ho")
+			x.keys("Escape")
 			x.wait("VERDICT refused")
 
 			x.keys("3")
@@ -166,9 +162,100 @@ func TestScreensInTmux(t *testing.T) {
 			x.keys("p")
 			x.wait("VERDICT refused", "535")
 
+			x.keys("4")
+			x.wait("HISTORY", "> ")
+			x.keys("d", "Down", "Down", "d") // the two probes; the bounce stands between them
+			x.wait("WHAT CHANGED", "587 auth: 235 2.7.0 -> 535 5.7.8")
+			x.keys("Escape", "1")
+			x.wait("VERDICT refused", "535")
+
 			x.keys(c.leave...)
 			x.wait("VERDICT refused: ", "written: ", "left with 1")
 		})
+	}
+}
+
+// The article's way in a real terminal: New Credential, its password shown
+// once, 535 while it is pending, success an hour later.
+func TestNewCredentialInTmux(t *testing.T) {
+	need(t, "tmux")
+	x := newTerminal(t, 80, 24, t.TempDir(), program+"; echo left with $?; exec sleep 120")
+	x.wait("[1 Probe]", "WHAT YOU SEE HERE")
+	x.keys("3")
+	x.wait("REFERENCE RELAY", "[SCENARIOS]")
+	x.keys("Tab", "Tab")
+	x.wait("[CREDENTIALS]")
+	x.keys("n")
+	x.wait("NEW CREDENTIAL")
+	x.typed("copier")
+	x.wait("[copier")
+	x.keys("Enter")
+	x.wait("Password", "Copy both now")
+	x.keys("y")
+	x.wait("copied user name and password")
+	buffer := x.tmux("show-buffer")
+	_, password, found := strings.Cut(strings.TrimSpace(buffer), "password: ")
+	if !found || len(password) < 20 {
+		t.Fatalf("the tmux buffer holds no pair:\n%s", buffer)
+	}
+	x.keys("Enter")
+	x.wait("> pending 59:", "copier", "credential c2 works in 59:")
+	if strings.Contains(x.screen(), password) {
+		t.Error("the password is on the screen after Save")
+	}
+	x.keys("p")
+	x.wait("VERDICT refused", "535", "live in 59:")
+	x.keys("3")
+	x.wait("[CREDENTIALS]")
+	x.keys("w")
+	x.wait("60 minutes have passed", "active c2")
+	x.keys("p")
+	x.wait("VERDICT ready")
+	x.keys("C-c")
+	x.wait("VERDICT ready: ", "left with 0")
+}
+
+// A paste as an old mail is: its bytes are no UTF-8, it holds a password, and a
+// line end of it starts nothing.
+func TestHostilePasteInTmux(t *testing.T) {
+	need(t, "tmux")
+	state := t.TempDir()
+	secret := base64.StdEncoding.EncodeToString([]byte("Zw3rg-Kuchen!41"))
+	text := write(t, filepath.Join(state, "paste"), 0o600, "S: 220 outbound-us1.ppe-hosted.com ESMTP caf\xe9\r\nC: AUTH LOGIN\r\nS: 334 VXNlcm5hbWU6\r\nC: Y29waWVy\r\nS: 334 UGFzc3dvcmQ6\r\nC: "+
+		secret+"\r\nS: 535 5.7.8 Error: authentication failed\r\n")
+	for _, flags := range [][]string{{"-p"}, {"-p", "-r"}, {"-r"}, nil} { // bracketed or keys, LF as it is or as CR
+		x := newTerminal(t, 80, 24, state, program+"; echo left with $?; exec sleep 120")
+		x.wait("[1 Probe]")
+		x.keys("2")
+		x.wait("PASTE")
+		x.tmux("load-buffer", "-b", "old", text)
+		x.tmux(append([]string{"paste-buffer", "-b", "old"}, flags...)...)
+		x.wait("535 5.7.8 Error: authentication failed", "1 bytes that were not UTF-8 were lost", "[secret-")
+		if s := x.screen(); strings.Contains(s, secret[:8]) {
+			t.Errorf("%v: the password is on the screen:\n%s", flags, s)
+		}
+		x.keys("C-r")
+		x.wait("VERDICT refused", "535")
+		x.keys("t")
+		x.wait("7 | ", "[secret-")
+		if s := x.screen(); strings.Contains(s, secret[:8]) {
+			t.Errorf("%v: the password is in the text:\n%s", flags, s)
+		}
+		x.keys("C-c")
+		x.wait("left with 1")
+	}
+	files := 0
+	_ = filepath.WalkDir(filepath.Join(state, "handoff"), func(path string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			files++
+			if kept, _ := os.ReadFile(path); bytes.Contains(kept, []byte(secret[:8])) || bytes.Contains(kept, []byte("Zw3rg")) {
+				t.Errorf("%s holds the password", path)
+			}
+		}
+		return nil
+	})
+	if files == 0 {
+		t.Error("no history was kept")
 	}
 }
 

@@ -33,7 +33,13 @@ func compareRuns(older, newer Run) []string {
 			say(fmt.Sprintf("%d %s", port, name), sx[name], sy[name])
 		}
 		if x != nil && y != nil {
-			say(fmt.Sprintf("%d certificate", port), x.TLS.NotAfter+" "+x.TLS.Problem, y.TLS.NotAfter+" "+y.TLS.Problem)
+			certificate := func(s *analyze.Session) string {
+				if older.Form.Bundled && newer.Form.Bundled { // which makes one with each start
+					return s.TLS.Problem
+				}
+				return s.TLS.NotAfter + " " + s.TLS.Problem
+			}
+			say(fmt.Sprintf("%d certificate", port), certificate(x), certificate(y))
 			say(fmt.Sprintf("%d TLS", port), x.TLS.Version, y.TLS.Version)
 		}
 	}
@@ -76,14 +82,20 @@ func sessionOf(r *analyze.Report, port int) *analyze.Session {
 	return nil
 }
 
-// stepsByName says of each step of a session how it ended: code, or fault, or
-// status.
+// stepsByName says of each stage of a session how it ended: code, or fault, or
+// status; of several steps, the first that failed says it, else the last. The
+// QUIT behind a refusal says nothing.
 func stepsByName(s *analyze.Session) map[string]string {
-	out := map[string]string{}
+	out, failed := map[string]string{}, map[string]bool{}
 	if s == nil {
 		return out
 	}
 	for _, st := range s.Steps {
+		key := stepKey(st)
+		if courtesy(&st) || failed[key] {
+			continue
+		}
+		failed[key] = st.Status != "ok"
 		word := st.Status
 		switch {
 		case st.Fault != "":
@@ -91,7 +103,7 @@ func stepsByName(s *analyze.Session) map[string]string {
 		case st.Reply != nil && st.Reply.Code > 0:
 			word = strings.TrimSpace(fmt.Sprintf("%d %s", st.Reply.Code, st.Reply.Enhanced))
 		}
-		out[stepKey(st)] = word
+		out[key] = word
 	}
 	return out
 }
@@ -114,7 +126,7 @@ func stepNames(ss ...*analyze.Session) []string {
 			continue
 		}
 		for _, st := range s.Steps {
-			if k := stepKey(st); !slices.Contains(out, k) {
+			if k := stepKey(st); !courtesy(&st) && !slices.Contains(out, k) {
 				out = append(out, k)
 			}
 		}

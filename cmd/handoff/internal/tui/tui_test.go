@@ -205,6 +205,31 @@ func TestHistoryCompares(t *testing.T) {
 	}
 }
 
+// The comparison names what changed by its meaning, and no QUIT or new
+// certificate of the bundled relay beside it.
+func TestCompareByMeaning(t *testing.T) {
+	step := func(stage, command, status string, code int, enhanced string) analyze.Step {
+		return analyze.Step{Stage: stage, Command: command, Status: status, Reply: &analyze.Reply{Code: code, Enhanced: enhanced}}
+	}
+	run := func(bundled bool, until string, steps ...analyze.Step) Run {
+		return Run{When: testNow, Form: Form{Bundled: bundled}, Report: &analyze.Report{Kind: "probe", Sessions: []analyze.Session{{Port: 587, Steps: steps, TLS: analyze.TLS{NotAfter: until}}}}}
+	}
+	refused := []analyze.Step{step("tls", "STARTTLS", "ok", 220, "2.0.0"), step("auth", "AUTH PLAIN [secret-1]", "refused", 535, "5.7.8"), step("auth", "QUIT", "ok", 221, "2.0.0")}
+	accepted := []analyze.Step{step("tls", "STARTTLS", "ok", 220, "2.0.0"), step("auth", "AUTH PLAIN [secret-1]", "ok", 235, "2.7.0"), step("envelope", "QUIT", "ok", 221, "2.0.0")}
+	for _, c := range []struct {
+		a, b Run
+		want []string
+	}{
+		{run(true, "2027-01-01", refused...), run(true, "2027-01-02", accepted...), []string{"587 auth: 535 5.7.8 -> 235 2.7.0"}},
+		{run(false, "2027-01-01", accepted...), run(false, "2028-01-01", refused...), []string{"587 auth: 235 2.7.0 -> 535 5.7.8", "587 certificate: 2027-01-01 -> 2028-01-01"}},
+		{run(false, "2027-01-01", refused...), run(false, "2027-01-01", refused...), []string{"nothing changed but the times"}},
+	} {
+		if d := cmp.Diff(c.want, compareRuns(c.a, c.b)[1:]); d != "" {
+			t.Errorf("-want +got:\n%s", d)
+		}
+	}
+}
+
 func TestCopySaysWhichWay(t *testing.T) {
 	for _, c := range []struct{ env, want string }{
 		{"TERM=xterm", "by OSC 52"},
