@@ -204,8 +204,8 @@ func testClients(t *testing.T, a announcement, host string, port map[string]stri
 		attempt        attempt
 		reply          string // in the client's output; empty: not asked
 		verdict, stage string
-		cause          string // must be among the causes; empty: not asked
-		anyPort        bool   // tried on free ports, too
+		cause          string   // must be among the causes; empty: not asked
+		anyPort        bool     // tried on free ports, too
 		only           []string // names of the clients this is for; nil: all
 		not            []string // names of the clients that this is not for
 	}{
