@@ -188,8 +188,9 @@ func (p *program) runRelay(ctx context.Context, f *relayFlags) error {
 	if err != nil {
 		return err
 	}
+	clock := relay.NewOffset()
 	opts := []relay.Option{
-		relay.WithClock(relay.NewOffset()), relay.WithLimits(relay.Limits{Idle: f.idle}),
+		relay.WithClock(clock), relay.WithLimits(relay.Limits{Idle: f.idle}),
 		relay.Listen(relay.PortServer, addresses[relay.PortServer]), relay.Listen(relay.PortAuth, addresses[relay.PortAuth]),
 		relay.Nameserver(addresses[portNames]),
 	}
@@ -211,7 +212,7 @@ func (p *program) runRelay(ctx context.Context, f *relayFlags) error {
 	if p.flags.verbose {
 		opts = append(opts, relay.Observe(p.watchRelay))
 	}
-	d, err := p.demo(f, opts)
+	d, err := p.demo(f, clock, opts)
 	if err != nil {
 		return err
 	}
@@ -279,12 +280,13 @@ func (p *program) runRelay(ctx context.Context, f *relayFlags) error {
 
 // demo is the relay with the account of the state file, or with the healthy
 // account that a first try needs.
-func (p *program) demo(f *relayFlags, opts []relay.Option) (*relay.Demo, error) {
+func (p *program) demo(f *relayFlags, clock *relay.Manual, opts []relay.Option) (*relay.Demo, error) {
 	if f.state != "" {
-		acc, err := loadState(f.state, p.now())
+		acc, ahead, err := loadState(f.state, p.now())
 		if err != nil {
 			return nil, err
 		}
+		clock.Advance(ahead)
 		if acc != nil {
 			d := &relay.Demo{Relay: relay.New(acc, opts...), To: "bob@recipient.example"}
 			for _, dom := range acc.Domains {
@@ -426,43 +428,55 @@ func (p *program) runtimeDir() (string, error) {
 // maxState bounds a state file.
 const maxState = 16 << 20
 
-// loadState reads an account; nil when there is no such file yet.
-func loadState(name string, now time.Time) (*policy.Account, error) {
+// loadState reads an account, and how far its clock was put ahead; nil when there
+// is no such file yet.
+func loadState(name string, now time.Time) (acc *policy.Account, ahead time.Duration, err error) {
 	f, err := os.Open(name)
 	if os.IsNotExist(err) {
-		return nil, nil
+		return nil, 0, nil
 	}
 	if err != nil {
-		return nil, fail(exitConfig, "the state file "+name+" cannot be opened")
+		return nil, 0, fail(exitConfig, "the state file "+name+" cannot be opened")
 	}
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, maxState))
 	if err != nil {
-		return nil, fail(exitConfig, "the state file "+name+" cannot be read")
+		return nil, 0, fail(exitConfig, "the state file "+name+" cannot be read")
 	}
-	acc := policy.NewAccount("")
+	acc = policy.NewAccount("")
 	for i, line := range strings.Split(string(raw), "\n") {
-		if _, err := policy.Apply(acc, line, now); err != nil {
-			return nil, fail(exitConfig, fmt.Sprintf("%s, line %d: %s", name, i+1, err))
+		res, err := policy.Apply(acc, line, now.Add(ahead))
+		if err != nil {
+			return nil, 0, fail(exitConfig, fmt.Sprintf("%s, line %d: %s", name, i+1, err))
 		}
+		ahead += res.Advance
 	}
-	return acc, nil
+	return acc, ahead, nil
 }
 
 // saveState writes the account whole, mode 0600.
 func saveState(name string, r *relay.Relay) error {
 	var acc *policy.Account
 	r.Update(func(a *policy.Account, _ time.Time) { acc = a.Clone() })
-	return writeState(name, acc)
+	ahead := time.Duration(0)
+	if m, ok := r.Clock().(*relay.Manual); ok {
+		ahead = m.Ahead()
+	}
+	return writeState(name, acc, ahead)
 }
 
-func writeState(name string, acc *policy.Account) error {
+func writeState(name string, acc *policy.Account, ahead time.Duration) error {
+	text := "# state of a reference relay; statements of 'handoff relay account'\n"
+	if ahead > 0 {
+		text += "clock +" + ahead.String() + "\n"
+	}
+	text += strings.Join(policy.Format(acc), "\n") + "\n"
 	s, err := createSink(name)
 	if err != nil {
 		return err
 	}
 	defer s.discard()
-	if _, err := io.WriteString(s.w, "# state of a reference relay; statements of 'handoff relay account'\n"+strings.Join(policy.Format(acc), "\n")+"\n"); err != nil {
+	if _, err := io.WriteString(s.w, text); err != nil {
 		return cannotWrite(err)
 	}
 	return s.commit()

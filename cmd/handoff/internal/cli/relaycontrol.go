@@ -41,6 +41,9 @@ type ask struct {
 	Statement string `json:"statement,omitempty"`
 	Session   string `json:"session,omitempty"`
 	Family    string `json:"family,omitempty"` // of the report that ndr composes
+	Paste     string `json:"paste,omitempty"`  // what people did to it
+	Kept      bool   `json:"kept,omitempty"`   // a report of what the system still keeps is none
+	Delay     bool   `json:"delay,omitempty"`  // the warning that comes before it
 	JSON      bool   `json:"json,omitempty"`
 }
 
@@ -165,11 +168,7 @@ func (s *controlServer) answer(q ask) answer {
 		if !ok {
 			return answer{Error: fmt.Sprintf("no system is called %q; there are %s", q.Family, strings.Join(families(), ", "))}
 		}
-		text, err := bounce.Compose(info.Family, r.Session, bounce.Options{})
-		if err != nil {
-			return answer{Error: err.Error()}
-		}
-		return answer{Text: string(text)}
+		return s.report(info.Family, &r, q)
 	case "messages":
 		messages := s.relay.Messages()
 		if q.JSON {
@@ -191,6 +190,39 @@ func (s *controlServer) answer(q ask) answer {
 		return answer{Lines: []string{"the relay ends"}}
 	}
 	return answer{Error: "unknown command"}
+}
+
+// report composes what a mail system would have written about a session; about a
+// message that the relay took, what its next hop did to it.
+func (s *controlServer) report(family bounce.Family, r *relay.Record, q ask) answer {
+	o := bounce.Options{Expired: !q.Kept, Delay: q.Delay}
+	if family == bounce.Service {
+		for _, m := range s.relay.Messages() {
+			if m.Session == r.ID && m.Fate != nil {
+				o.Next = &bounce.Next{Host: m.Fate.Host, Address: m.Fate.Address, Reply: m.Fate.Reply, Delayed: m.Fate.Delayed}
+			}
+		}
+		if o.Next == nil {
+			return answer{Error: "the service reports about a later hop only, and no message of this session met one: set the fault downstream-refuses, or send to bounce-550@fault.test"}
+		}
+	}
+	text, err := bounce.Compose(family, r.Session, o)
+	if err == nil && q.Paste != "" {
+		text, err = bounce.Mutate(text, q.Paste)
+	}
+	if err != nil {
+		return answer{Error: err.Error()}
+	}
+	return answer{Text: string(text)}
+}
+
+// pastes are the names of what people and programs do to a report.
+func pastes() string {
+	var out []string
+	for _, m := range bounce.Mutators() {
+		out = append(out, m.Name)
+	}
+	return strings.Join(out, ", ")
 }
 
 // families are the systems whose reports can be composed.
@@ -380,7 +412,8 @@ func (p *program) showAnswer(a answer) error {
 
 // relayAskCommand is a question to a running relay.
 func (p *program) relayAskCommand(name, short string) *cobra.Command {
-	var control, family string
+	var control, family, paste string
+	var kept, delay bool
 	use, about := name, name == "why" || name == "ndr"
 	if about {
 		use += " SESSION"
@@ -399,7 +432,7 @@ func (p *program) relayAskCommand(name, short string) *cobra.Command {
 		RunE: p.command(func(cmd *cobra.Command, args []string) error {
 			q := ask{Command: name, JSON: strings.HasPrefix(p.flags.format, "json")}
 			if about {
-				q.Session, q.Family = args[0], family
+				q.Session, q.Family, q.Paste, q.Kept, q.Delay = args[0], family, paste, kept, delay
 			}
 			a, err := p.ask(cmd.Context(), control, q)
 			if err != nil {
@@ -411,6 +444,9 @@ func (p *program) relayAskCommand(name, short string) *cobra.Command {
 	cmd.Flags().StringVar(&control, "control", "", "`PATH` of the relay's control socket (default: the one relay that runs)")
 	if name == "ndr" {
 		cmd.Flags().StringVar(&family, "format", string(bounce.Postfix), "`SYSTEM` whose report it is: "+strings.Join(families(), ", "))
+		cmd.Flags().StringVar(&paste, "paste", "", "`WHAT` was done to it on its way into a ticket: "+pastes())
+		cmd.Flags().BoolVar(&delay, "delay", false, "the warning that the message is late, where the system sends one")
+		cmd.Flags().BoolVar(&kept, "at-once", false, "no report of what the system keeps in its queue and tries again")
 	}
 	return cmd
 }
@@ -510,21 +546,18 @@ func joinStatement(args []string) (string, error) {
 }
 
 func (p *program) applyToState(name, statement string) error {
-	acc, err := loadState(name, p.now())
+	acc, ahead, err := loadState(name, p.now())
 	if err != nil {
 		return err
 	}
 	if acc == nil {
 		acc = policy.NewAccount("")
 	}
-	res, err := policy.Apply(acc, statement, p.now())
+	res, err := policy.Apply(acc, statement, p.now().Add(ahead))
 	if err != nil {
 		return usage(err.Error())
 	}
-	if res.Advance > 0 {
-		return usage("a state file has no clock of its own", "move the clock of a running relay")
-	}
-	if err := writeState(name, acc); err != nil {
+	if err := writeState(name, acc, ahead+res.Advance); err != nil {
 		return err
 	}
 	a := answer{Lines: res.Lines}
