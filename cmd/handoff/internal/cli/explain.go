@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -193,7 +194,7 @@ func pageText(d causes.Doc) string {
 	if len(d.Scenarios) > 0 {
 		part("\nREPRODUCE")
 		if d.Preset != "" {
-			fmt.Fprintf(&b, "  handoff relay --scenario %s\n", report.Show(d.Preset))
+			fmt.Fprintf(&b, "  %s\n  handoff relay --scenario %s   (for other programs to talk to)\n", report.Show(reproduce(&d)), report.Show(d.Preset))
 		}
 		for i, s := range d.Scenarios {
 			fmt.Fprintf(&b, "  from a healthy set-up (%s)", strings.Join(d.Base, ", "))
@@ -232,6 +233,18 @@ func pageText(d causes.Doc) string {
 		}
 	}
 	return b.String()
+}
+
+// seenByProbes are causes of which a sending system has nothing to show that a
+// text could tell: a warning, or a client that stops before anybody refuses.
+var seenByProbes = []string{"shared-ip-spoofable", "slow-server", "smtp-inspection", "starttls-stripped"}
+
+// reproduce is the command that shows a cause on the bundled relay and finds it.
+func reproduce(d *causes.Doc) string {
+	if slices.Contains(seenByProbes, d.ID) {
+		return "handoff probe --bundled --scenario " + d.Preset
+	}
+	return "handoff relay try " + d.Preset + " | handoff analyze"
 }
 
 // ruleText is a row of the decision table.

@@ -88,7 +88,7 @@ line to try it with. Ctrl-C, SIGTERM or --for ends it.
 	fs.StringVar(&f.region, "region", "", "stack this relay plays, us1 or eu1")
 	fs.StringVar(&f.caFile, "ca-file", "", "write the authority's certificate to `FILE`")
 	fs.StringVar(&f.control, "control", "", "`PATH` of the control socket (default: in a folder of the user's own)")
-	cmd.AddCommand(p.relayAccountCommand(), p.relayTestCommand(), p.relayReplayCommand(), p.relayAskCommand("log", "print the sessions the relay has seen, with the rule that decided each reply"),
+	cmd.AddCommand(p.relayAccountCommand(), p.relayTestCommand(), p.relayTryCommand(), p.relayReplayCommand(), p.relayAskCommand("log", "print the sessions the relay has seen, with the rule that decided each reply"),
 		p.relayAskCommand("why", "say which rule and which statement decided a session"),
 		p.relayAskCommand("ndr", "print the report that a mail system would have written about a session"),
 		p.relayAskCommand("messages", "list the messages the relay answered for"),
