@@ -382,7 +382,7 @@ func TestIPv6Loopback(t *testing.T) {
 		}
 	}()
 	target := probe.Target{Host: host, Ports: []int{587}, Connect: map[int]string{587: l.Addr().String()}}
-	s := run(t, target, plan(), probe.Options{RootCAs: roots, Timeout: 10 * time.Second}).Sessions[0]
+	s := run(t, target, plan(), probe.Options{RootCAs: roots, Timeout: time.Minute}).Sessions[0]
 	if s.Address != "::1" || verdictOf(s, plan(), false) != "ready/envelope" {
 		t.Errorf("%s\n%s", s.Address, story(s))
 	}

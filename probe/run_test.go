@@ -55,7 +55,7 @@ func start(t *testing.T, port int, scripts ...string) (*fault.Server, probe.Targ
 		t.Fatal(err)
 	}
 	target := probe.Target{Host: host, Ports: []int{port}, Connect: map[int]string{port: addr.String()}}
-	return srv, target, probe.Options{Timeout: 5 * time.Second, Deadline: 20 * time.Second, RootCAs: roots}
+	return srv, target, probe.Options{Timeout: time.Minute, Deadline: 5 * time.Minute, RootCAs: roots}
 }
 
 func plan() probe.Plan {

@@ -107,7 +107,7 @@ Exit code: 0 ready as intended, 1 a problem, 3 inconclusive.`,
 	fs.StringSliceVar(&scenarios, "scenario", nil, "with --bundled: `NAME` of a fault to show; repeatable ('handoff relay --scenario list')")
 	f.register(fs, false)
 	p.causesFlag(fs)
-	fs.StringVar(&transcriptFile, "transcript", "", "save the dialogue, secrets masked, to `FILE`")
+	fs.StringVar(&transcriptFile, "transcript", "", "save the dialogue with its times, secrets masked, to `FILE`")
 	fs.StringVar(&fromReport, "from-report", "", "take host, port, sender and recipient from a JSON report in `FILE`, '-' for standard input")
 	fs.BoolVar(&asCommand, "as-command", false, "probe nothing: print the equal handoff, swaks and openssl lines, without the password")
 	return cmd
@@ -266,7 +266,7 @@ func (p *program) writeTranscript(s *sink, sessions []transcript.Session) error 
 		if i > 0 {
 			_, _ = io.WriteString(s.w, "\n")
 		}
-		text, _ := transcript.Redact([]byte(transcriptText(&sessions[i])), p.level())
+		text, _ := transcript.Redact(transcript.AppendFormat(nil, &sessions[i], transcript.FormatOptions{Times: true}), p.level())
 		if _, err := s.w.Write(text); err != nil {
 			return cannotWrite(err)
 		}

@@ -52,7 +52,7 @@ func message(t *testing.T) string {
 
 func swaksTalker() talker {
 	return talker{name: "swaks", command: func(_ *testing.T, a announcement, x attempt) []string {
-		args := []string{"swaks", "--server", x.host, "--port", x.port, "--helo", "mail.customer.example", "--from", x.from, "--to", stranger, "--timeout", "20s"}
+		args := []string{"swaks", "--server", x.host, "--port", x.port, "--helo", "mail.customer.example", "--from", x.from, "--to", stranger, "--timeout", "60s"}
 		if x.tls {
 			args = append(args, "--tls")
 		}
@@ -68,7 +68,7 @@ func msmtpTalker() talker {
 		secret := write(t, filepath.Join(t.TempDir(), "secret"), 0o600, x.secret+"\n")
 		args := []string{
 			"sh", "-c", `message=$1; shift; exec msmtp "$@" < "$message"`, "sh", message(t),
-			"--debug", "--file=/dev/null", "--host=" + x.host, "--port=" + x.port, "--domain=mail.customer.example", "--timeout=20", "--from=" + x.from,
+			"--debug", "--file=/dev/null", "--host=" + x.host, "--port=" + x.port, "--domain=mail.customer.example", "--timeout=60", "--from=" + x.from,
 		}
 		if x.tls {
 			args = append(args, "--tls=on", "--tls-trust-file="+a.CAFile, "--tls-host-override="+a.ServerName)
@@ -84,7 +84,7 @@ func curlTalker() talker {
 	// What curl -v prints of AUTH is masked from version 8 on.
 	return talker{name: "curl", hidden: true, command: func(t *testing.T, a announcement, x attempt) []string {
 		args := []string{
-			"curl", "-sS", "-v", "--max-time", "20", "--cacert", a.CAFile, "--connect-to", "::" + x.host + ":",
+			"curl", "-sS", "-v", "--max-time", "60", "--cacert", a.CAFile, "--connect-to", "::" + x.host + ":",
 			"--mail-from", x.from, "--mail-rcpt", stranger, "--upload-file", message(t), "smtp://" + a.ServerName + ":" + x.port + "/mail.customer.example",
 		}
 		if x.tls {
@@ -101,7 +101,7 @@ func curlTalker() talker {
 const smtplibScript = `
 import smtplib, ssl, sys
 host, port, ca, name, tls, auth, user, secret, sender = sys.argv[1:10]
-s = smtplib.SMTP(local_hostname="mail.customer.example", timeout=20)
+s = smtplib.SMTP(local_hostname="mail.customer.example", timeout=60)
 s.set_debuglevel(1)
 s.connect(host, int(port))
 s._host = name
@@ -175,7 +175,7 @@ func nodemailerTalker() talker {
 // Five client programs submit to the bundled relay on free ports.
 func TestClientsOfRelay(t *testing.T) {
 	need(t)
-	a := startRelay(t, exec.Command(program, "relay", "--json", "--for", "5m", "--listen", "127.0.0.1:0", "--control", filepath.Join(t.TempDir(), "control")))
+	a := startRelay(t, exec.Command(program, "relay", "--json", "--for", "30m", "--listen", "127.0.0.1:0", "--control", filepath.Join(t.TempDir(), "control")))
 	port := map[string]string{}
 	for _, p := range []string{"25", "587"} {
 		_, own, err := net.SplitHostPort(a.Addresses[p])

@@ -82,7 +82,7 @@ const (
 func (n *namespace) bundledRelay(t *testing.T, flags ...string) announcement {
 	t.Helper()
 	args := append([]string{
-		"netns", "exec", n.name, program, "relay", "--json", "--for", "5m",
+		"netns", "exec", n.name, program, "relay", "--json", "--for", "30m",
 		"--listen", "25=" + serviceIP + ":25", "--listen", "587=" + serviceIP + ":587", "--control", filepath.Join(t.TempDir(), "control"),
 	}, flags...)
 	return startRelay(t, exec.Command("ip", args...))
