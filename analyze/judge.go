@@ -344,7 +344,10 @@ func (j *judge) hidAuth(c *ndr.Case, it *ndr.Item, stage transcript.Stage, words
 // refusedUntold reports whether a program says that the server refused and does
 // not say how: "Login denied".
 func refusedUntold(c *ndr.Case, it *ndr.Item, stage transcript.Stage) bool {
-	return c.Nature == ndr.NatureError && it.Session == nil && it.Fault == transcript.FaultNone && !it.Refuser.IsZero() &&
+	if c.Nature == ndr.NatureReport && stage != transcript.StageAuth {
+		return false
+	}
+	return (c.Nature == ndr.NatureError || c.Nature == ndr.NatureReport) && it.Session == nil && it.Fault == transcript.FaultNone && !it.Refuser.IsZero() &&
 		it.Reply.IsZero() && it.LocalReply.IsZero() &&
 		(stage == transcript.StageAuth || stage == transcript.StageEnvelope || stage == transcript.StageData)
 }
@@ -357,10 +360,11 @@ const formatGmail = "gmail"
 var declaredSize = []string{"exceeds size limit", "too large for peer"}
 
 // noAuthWords are how clients say that the server offered no AUTH: Gmail,
-// smtplib, msmtp, swaks, PHPMailer.
+// smtplib, msmtp, swaks, PHPMailer, nullmailer.
 var noAuthWords = []string{
 	"not advertise auth", "auth extension not supported", "not support authentication", "auth not supported",
 	"did not advertise auth", "auth not advertised", "authentication is not allowed before encryption", "not offer authentication",
+	"not advertise any supported authentication",
 }
 
 // started reports whether STARTTLS was accepted.

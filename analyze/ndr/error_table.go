@@ -184,6 +184,7 @@ var programPhrases = []programPhrase{
 	// TLS, before anything about connections: "TLS handshake: connection closed".
 	{"legacy sigalg", transcript.FaultTLS, transcript.StageTLS, effectFault},
 	{"tls setup failed: hostname verification failed", transcript.FaultCertificate, transcript.StageTLS, effectFault},
+	{"certificate is untrusted", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 	{"tls certificate does not match", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 	{"tls/ssl connection has been closed", transcript.FaultTLS, transcript.StageTLS, effectFault},
 	{"sslzeroreturn", transcript.FaultTLS, transcript.StageTLS, effectFault},

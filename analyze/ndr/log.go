@@ -137,7 +137,7 @@ func (r *record) program(line []byte, i int, stamped bool) (record, bool) {
 		r.mta, r.message = mtaOpenSMTPD, i
 		return *r, true
 	}
-	if k := nullmailerStart(rest); k && (stamped || !isLetter(line[0]) || line[0] == 'S' || line[0] == 's') {
+	if nullmailerStart(rest) && (stamped || i == 0 || !isLetter(line[0])) {
 		r.mta, r.message = mtaNullmailer, i
 		return *r, true
 	}
@@ -580,7 +580,7 @@ func mayBeLog(line []byte) bool {
 	case monthAt(line) != 0 && line[3] == ' ', weekdayAt(line):
 		return true
 	case c == 'p' && bytes.HasPrefix(line, []byte("postfix")), c == 's' && (bytes.HasPrefix(line, []byte("sendmail[")) || bytes.HasPrefix(line, []byte("sm-m")) || bytes.HasPrefix(line, []byte("smtp"))),
-		c == 'd' && bytes.HasPrefix(line, []byte("dma[")), c == 'n' && bytes.HasPrefix(line, []byte("nullmailer")), c == 'S' && bytes.HasPrefix(line, []byte("Starting delivery")),
+		c == 'd' && bytes.HasPrefix(line, []byte("dma[")), c == 'n' && bytes.HasPrefix(line, []byte("nullmailer")), (c == 'S' || c == 'F' || c == 'M' || c == 'G' || c == 'D' || c == 'R') && nullmailerStart(line),
 		unhex(c) >= 0 && isEventID(line), c == 'r' && isRelayLine(line):
 		return true
 	}

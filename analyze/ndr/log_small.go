@@ -58,6 +58,9 @@ func (d *dmaLog) line(l *logLine) {
 		// "mail to=<r> queued as QID": the sender stands at the first id.
 		n := bytes.Index(t, []byte("queued as "))
 		a, k := mailboxAt(t[len("mail to="):])
+		if end := bytes.IndexByte(t, '>'); k == 0 && end > 0 {
+			a, k = string(bytes.ToLower(t[len("mail to=<"):end])), end // a local user
+		}
 		if n > 0 && k > 0 {
 			id := string(bytes.TrimSpace(t[n+len("queued as "):]))
 			d.runs[id] = &dmaRun{recipient: a, sender: run.sender}
@@ -80,7 +83,8 @@ func (d *dmaLog) line(l *logLine) {
 		run.peer = d.peer(l, run, len("trying remote delivery to "))
 	case bytes.HasPrefix(t, []byte("SSL initialization successful")):
 		run.secure = true
-	case bytes.HasPrefix(t, []byte("delivery successful")), bytes.HasPrefix(t, []byte("remote delivery successful")):
+	case bytes.HasPrefix(t, []byte("delivery successful")), bytes.HasPrefix(t, []byte("remote delivery successful")),
+		bytes.HasPrefix(t, []byte("<")) && bytes.HasSuffix(bytes.TrimRight(t, " "), []byte("> delivery successful")):
 		it := d.item(l, run)
 		it.Action, it.Stage = ActionRelayed, transcript.StageAccepted
 		it.Carrier = run.peer
@@ -207,15 +211,19 @@ func (d *dmaLog) items() []Item { return d.k.items(nil) }
 //	smtp: Failed: 554 5.7.1 …
 //	Sending failed: Permanent error in sending the message
 type nullmailerLog struct {
-	k     *logbook
-	peer  Mention
-	file  string
-	to    string
-	from  string
-	count int
+	k    *logbook
+	peer Mention
+	file string
+	to   []string
+	from string
+	told bool // how the present try ended
 }
 
 func newNullmailerLog(k *logbook) *nullmailerLog { return &nullmailerLog{k: k} }
+
+// nullmailerNotes begin lines that tell nothing about a try, and end the one
+// before them.
+var nullmailerNotes = []string{"Sent file.", "Rescanning queue.", "Delivery complete, ", "Moving message ", "Generating bounce for "}
 
 // nullmailerStart reports whether a line is one of nullmailer's own.
 func nullmailerStart(s []byte) bool {
@@ -224,6 +232,13 @@ func nullmailerStart(s []byte) bool {
 		return true
 	case bytes.HasPrefix(s, []byte("Sending failed: ")), bytes.HasPrefix(s, []byte("smtp: Failed: ")), bytes.HasPrefix(s, []byte("smtp: Succeeded: ")):
 		return true
+	case bytes.HasPrefix(s, []byte("From: <")) && bytes.Contains(s, []byte("> to: <")):
+		return true
+	}
+	for _, w := range nullmailerNotes {
+		if bytes.HasPrefix(s, []byte(w)) {
+			return true
+		}
 	}
 	return false
 }
@@ -239,22 +254,24 @@ func (m *nullmailerLog) line(l *logLine) {
 				m.peer = l.f.mention(Target, h, at, at+k)
 			}
 		}
-		m.count++
-		m.file = ""
+		m.file, m.to, m.told = "", nil, false
 		if n := bytes.Index(t, []byte("file: ")); n >= 0 {
 			m.file = string(bytes.TrimSpace(t[n+len("file: "):]))
 		}
 	case bytes.HasPrefix(t, []byte("From: <")):
-		if a, k := mailboxAt(t[len("From: "):]); k > 0 {
-			m.from, m.to = a, ""
-			if b, from, _ := findMailbox(t[len("From: ")+k:]); from >= 0 {
-				m.to = b
-			}
+		rest := t[len("From: "):]
+		if a, k := mailboxAt(rest); k > 0 {
+			m.from, rest = a, rest[k:]
+		} else if bytes.HasPrefix(rest, []byte("<>")) {
+			m.from = "<>" // the bounce of a message that failed before
+			m.k.notice[m.file] = true
 		}
+		if n := bytes.Index(rest, []byte(" Message-Id: ")); n >= 0 {
+			rest = rest[:n] // the next line
+		}
+		m.to = mailboxes(nil, rest)
 	case bytes.HasPrefix(t, []byte("to: <")), bytes.HasPrefix(t, []byte("To: <")):
-		if a, k := mailboxAt(t[len("to: "):]); k > 0 {
-			m.to = a
-		}
+		m.to = mailboxes(m.to, t)
 	case bytes.HasPrefix(t, []byte("smtp: Succeeded: ")):
 		at := len("smtp: Succeeded: ")
 		it := m.item(l)
@@ -262,21 +279,56 @@ func (m *nullmailerLog) line(l *logLine) {
 		it.Action, it.Stage = ActionRelayed, transcript.StageAccepted
 		it.Carrier = m.peer
 		it.Carrier.Role = Received
-		m.k.put(m.file, it, l.clock)
+		m.put(l, it)
 	case bytes.HasPrefix(t, []byte("smtp: Failed: ")):
 		m.failed(l, len("smtp: Failed: "))
 	case bytes.HasPrefix(t, []byte("Sending failed: ")):
 		at := skipBlanks(t, len("Sending failed:"))
-		if a := m.k.attempts[key(m.file, m.to)]; a != nil && (!a.item.Reply.IsZero() || a.item.Fault != transcript.FaultNone) {
-			a.item.Deferred = !foldPrefix(t[at:], "permanent") && !foldPrefix(t[at:], "failed to auth")
+		if !m.told {
+			m.failed(l, at)
 			return
 		}
-		m.failed(l, at)
+		for _, to := range m.recipients() {
+			if a := m.k.attempts[key(m.file, to)]; a != nil && a.item.Action == ActionUnstated && (!a.item.Reply.IsZero() || a.item.Fault != transcript.FaultNone) {
+				a.item.Deferred = !foldPrefix(t[at:], "permanent") && !foldPrefix(t[at:], "failed to auth")
+			}
+		}
 	}
 }
 
+// recipients are those of the present message; one without a name, when none is
+// stated.
+func (m *nullmailerLog) recipients() []string {
+	if len(m.to) == 0 {
+		return []string{""}
+	}
+	return m.to
+}
+
+// put gives the outcome to each recipient: nullmailer shows the reply to one.
+func (m *nullmailerLog) put(l *logLine, it Item) {
+	m.told = true
+	for _, to := range m.recipients() {
+		it.Recipient = to
+		m.k.put(m.file, it, l.clock)
+	}
+}
+
+// mailboxes adds the addresses in s to a list.
+func mailboxes(list []string, s []byte) []string {
+	for len(list) < maxItems {
+		a, from, to := findMailbox(s)
+		if from < 0 {
+			break
+		}
+		list = append(list, a)
+		s = s[to:]
+	}
+	return list
+}
+
 func (m *nullmailerLog) item(l *logLine) Item {
-	return Item{Recipient: m.to, Sender: m.from, Reporter: l.reporter(m.k.b), Port: m.peer.Port}
+	return Item{Sender: m.from, Reporter: l.reporter(m.k.b), Port: m.peer.Port}
 }
 
 func (m *nullmailerLog) failed(l *logLine, at int) {
@@ -294,28 +346,33 @@ func (m *nullmailerLog) failed(l *logLine, at int) {
 			it.Stage = transcript.StageTLS // it sends STARTTLS unasked
 		}
 		it.Deferred = r.Class() == 4
-		m.k.put(m.file, it, l.clock)
+		m.put(l, it)
 		return
 	}
 	p, _ := programSays(t[at:])
 	switch {
 	case p != nil && p.effect == effectNoAUTH:
-		it.Stage, it.Refuser = transcript.StageTLS, m.peer
+		it.Stage, it.Refuser = transcript.StageAuth, m.peer
 		it.Refuser.Role = Refuser
+		it.FaultSpan = l.f.span(0, len(t))
+		m.put(l, it)
+		return
 	case p != nil && p.fault != transcript.FaultNone:
 		it.Fault, it.Stage, it.Target = p.fault, p.stage, m.peer
 	case len(bytes.TrimSpace(t[at:])) == 0:
-		it.Fault, it.Target = transcript.FaultClosed, m.peer // "smtp: Failed: " and nothing: the greeting did not come
-		it.Stage = transcript.StageGreet
+		// "smtp: Failed: " and nothing: the server went away, at a place that is
+		// not told: before the greeting as well as behind the final dot.
+		it.Fault, it.Target = transcript.FaultClosed, m.peer
 	default:
 		it.LocalReply = transcript.Reply{Lines: []string{string(bytes.TrimSpace(t[at:]))}, Span: l.f.span(at, len(t))}
 		it.LocalOnlyExpiry = true
-		m.k.put(m.file, it, l.clock)
+		it.Target = m.peer
+		m.put(l, it)
 		return
 	}
 	it.Deferred = true
 	it.FaultSpan = l.f.span(0, len(t))
-	m.k.put(m.file, it, l.clock)
+	m.put(l, it)
 }
 
 func (m *nullmailerLog) items() []Item { return m.k.items(nil) }

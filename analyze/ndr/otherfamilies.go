@@ -212,6 +212,15 @@ func dragonFlyReason(f *flow, from, to int, it *Item) {
 		}
 		return
 	}
+	const login = "SMTP login to "
+	if bytes.HasPrefix(t, []byte(login)) && bytes.Contains(t, []byte(" failed")) {
+		o := from + len(login)
+		if h, k := hostAt(f.text[o:to]); k > 0 {
+			it.Refuser = f.mention(Refuser, h, o, o+k)
+			it.Stage, it.FaultSpan = transcript.StageAuth, f.span(from, to)
+			return
+		}
+	}
 	if n := bytes.Index(t, []byte("host ")); n >= 0 && bytes.Contains(t, []byte("not found")) {
 		o := from + n + len("host ")
 		it.Fault, it.Stage, it.FaultSpan = transcript.FaultDNS, transcript.StageResolve, f.span(from, to)
