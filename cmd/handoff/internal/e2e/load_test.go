@@ -1,211 +1,104 @@
 package e2e
 
 import (
-	"encoding/base64"
 	"fmt"
-	"net/http"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
+	"syscall"
 	"testing"
 	"time"
-
-	"github.com/smtp-handoff/handoff/probe/relay"
 )
 
-// The benchmarks measure the exporter's process from outside: the processor time
-// that the kernel charges it with and its largest memory. They assert nothing:
-//
-//	HANDOFF_E2E=1 go test -run '^$' -bench . -benchtime 4x ./cmd/handoff/internal/e2e
-
-// usage is what a process has used so far.
-type usage struct {
-	user, system time.Duration
-	peakMB       float64
-}
-
-func (u usage) total() time.Duration { return u.user + u.system }
-
-// used reads the kernel's account of a process.
-func (d *daemon) used(b *testing.B) usage {
-	b.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.pid))
-	if err != nil {
-		b.Skipf("no account of a process here: %v", err)
-	}
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	f := strings.Fields(rest)
-	ticks := func(s string) time.Duration {
-		n, err := strconv.Atoi(s)
-		if err != nil {
-			b.Fatal(err)
-		}
-		return time.Duration(n) * 10 * time.Millisecond // USER_HZ is 100
-	}
-	u := usage{user: ticks(f[11]), system: ticks(f[12])}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.pid))
-	if err != nil {
-		b.Fatal(err)
-	}
-	_, rest, _ = strings.Cut(string(status), "VmHWM:")
-	kb, err := strconv.Atoi(strings.Fields(rest)[0])
-	if err != nil {
-		b.Fatal(err)
-	}
-	u.peakMB = float64(kb) / 1024
-	return u
-}
-
-// fleet is a number of healthy relays, and an exporter that may log in at them.
-type fleet struct {
-	address string
-	serving *daemon
-	relays  int
-}
-
-// fleetHost is the name of a target; the relays' certificates have it.
-func fleetHost(i int) string { return fmt.Sprintf("relay%d.fleet.example", i) }
-
-// startFleet starts relays with P-256 certificates in this process and 'handoff
-// serve' as a process of its own; target i is served by module i modulo the
-// number of relays.
-func startFleet(b *testing.B, relays, targets int) *fleet {
-	b.Helper()
-	need(b)
-	dir := b.TempDir()
-	var config strings.Builder
-	config.WriteString("modules:\n")
-	for i := range relays {
-		d := relay.Start(b, relay.Names("relay.fleet.example", "*.fleet.example"))
-		ca := filepath.Join(dir, fmt.Sprintf("ca%d.pem", i))
-		if err := d.WriteCA(ca); err != nil {
-			b.Fatal(err)
-		}
-		pw := write(b, filepath.Join(dir, fmt.Sprintf("pw%d", i)), 0o600, d.Credential.Password+"\n")
-		fmt.Fprintf(&config, "  m%d:\n    ports: [587]\n    user: %s\n    password_file: %s\n    ca_file: %s\n    connect: {587: %q}\n    targets:\n",
-			i, d.Credential.Username, pw, ca, d.Addr(relay.PortAuth))
-		for t := i; t < targets; t += relays {
-			fmt.Fprintf(&config, "    - %s\n", fleetHost(t))
-		}
-	}
-	file := write(b, filepath.Join(dir, "handoff.yaml"), 0o600, config.String())
-	f := &fleet{relays: relays}
-	f.address, f.serving = startWeb(b, dir, "/-/ready", func(address string) []string {
-		return []string{program, "serve", "--config", file, "--listen", address}
-	})
-	return f
-}
-
-// scrape probes a target and reports whether it is ready.
-func (f *fleet) scrape(c *http.Client, target int) bool {
-	return scraped(c, fmt.Sprintf("http://%s/probe?module=m%d&target=%s", f.address, target%f.relays, fleetHost(target)))
-}
-
-func scraped(c *http.Client, url string) bool {
-	res, err := c.Get(url)
-	if err != nil {
-		return false
-	}
-	defer res.Body.Close()
-	var text strings.Builder
-	buf := make([]byte, 4096)
-	for {
-		n, err := res.Body.Read(buf)
-		text.Write(buf[:n])
-		if err != nil {
-			break
-		}
-	}
-	return strings.Contains(text.String(), "\nprobe_success 1\n")
-}
-
-// BenchmarkFleet probes 2,000 targets every 15 s, spread evenly as Prometheus
-// does, each a whole session with STARTTLS and AUTH. One round is one operation.
-func BenchmarkFleet(b *testing.B) {
-	const targets, every, relays = 2000, 15 * time.Second, 4
-	f := startFleet(b, relays, targets)
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 200}}
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	failed := 0
-	before := f.serving.used(b)
+// source has Postfix's smtp-source send messages, each in a session of its own,
+// eight at a time, and returns how long it took.
+func source(t *testing.T, messages int, address string) time.Duration {
+	t.Helper()
 	began := time.Now()
-	b.ResetTimer()
-	for round := range b.N {
-		for i := range targets {
-			at := began.Add(time.Duration(round)*every + time.Duration(i)*every/targets)
-			time.Sleep(time.Until(at))
-			wg.Go(func() {
-				if !f.scrape(client, i) {
-					mu.Lock()
-					failed++
-					mu.Unlock()
-				}
-			})
-		}
-	}
-	wg.Wait()
-	took := time.Since(began)
-	b.StopTimer()
-	after := f.serving.used(b)
-	cpu := after.total() - before.total()
-	probes := float64(targets * b.N)
-	b.ReportMetric(100*cpu.Seconds()/took.Seconds(), "%core")
-	b.ReportMetric(100*(after.user-before.user).Seconds()/took.Seconds(), "%core-user")
-	b.ReportMetric(cpu.Seconds()*1000/probes, "cpu-ms/probe")
-	b.ReportMetric(after.peakMB, "peak-MB")
-	b.ReportMetric(float64(failed), "failed")
-	b.ReportMetric(0, "ns/op")
+	mustRun(t, "smtp-source", "-s", "8", "-m", strconv.Itoa(messages), "-l", "4096", "-f", "author@elsewhere.example", "-t", "alice@customer.example", address)
+	return time.Since(began)
 }
 
-// BenchmarkBeside has 'handoff serve' and blackbox_exporter hold the same
-// dialogue with the same relay (EHLO, STARTTLS, EHLO, AUTH PLAIN, QUIT), in turns,
-// and compares the processor time a probe costs each. One operation is 100
-// probes of each.
-func BenchmarkBeside(b *testing.B) {
-	need(b, blackbox)
-	dir := b.TempDir()
-	d := relay.Start(b)
-	ca := filepath.Join(dir, "ca.pem")
-	if err := d.WriteCA(ca); err != nil {
-		b.Fatal(err)
+// loadedRelay is a relay that takes mail for alice without a limit. It returns
+// its process id and the address of port 25.
+func loadedRelay(t *testing.T) (pid int, address string) {
+	t.Helper()
+	control := filepath.Join(t.TempDir(), "control")
+	cmd := exec.Command(program, "relay", "--json", "--for", "30m", "--listen", "127.0.0.1:0", "--control", control)
+	a := startRelay(t, cmd)
+	if r := run(t, "", program, "relay", "account", "--control", control, "limit", "set", "inbound", "-1"); r.code != 0 {
+		t.Fatal(r)
 	}
-	pw := write(b, filepath.Join(dir, "pw"), 0o600, d.Credential.Password+"\n")
-	config := write(b, filepath.Join(dir, "handoff.yaml"), 0o600, fmt.Sprintf("modules:\n  auth:\n    ports: [587]\n    user: %s\n    password_file: %s\n    ca_file: %s\n    connect: {587: %q}\n    targets: [%s]\n",
-		d.Credential.Username, pw, ca, d.Addr(relay.PortAuth), d.ServerName()))
-	ours, handoff := startWeb(b, dir, "/-/ready", func(address string) []string {
-		return []string{program, "serve", "--config", config, "--listen", address}
+	return cmd.Process.Pid, a.Addresses["25"]
+}
+
+// The relay beside smtp-sink, both driven by smtp-source; policy and log are on.
+// The figures are for the reader of the gate's output: nothing is asserted about
+// time.
+func TestSessionsPerSecondBesideSmtpSink(t *testing.T) {
+	need(t, "smtp-source", "smtp-sink")
+	const messages = 4000
+	sink := "127.0.0.1:" + strconv.Itoa(freePort(t, "127.0.0.1"))
+	cmd := exec.Command("smtp-sink", "-u", "nobody", sink, "100")
+	if os.Geteuid() != 0 {
+		cmd = exec.Command("smtp-sink", sink, "100")
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
 	})
-	login := base64.StdEncoding.EncodeToString([]byte("\x00" + d.Credential.Username + "\x00" + d.Credential.Password))
-	theirs, other := startBlackbox(b, dir, blackboxModule("auth", ca, d.ServerName(), "^220 ", "AUTH PLAIN "+login, "^235", true))
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2}}
-	failed := 0
-	turn := func(p *daemon, url string) time.Duration {
-		before := p.used(b)
-		for range 100 {
-			if !scraped(client, url) {
-				failed++
-			}
-		}
-		return p.used(b).total() - before.total()
+	waitFor(t, sink)
+	_, relay := loadedRelay(t)
+	rate := func(address string) float64 { return messages / source(t, messages, address).Seconds() }
+	rate(relay) // warm
+	theirs, ours := 0.0, 0.0
+	for range 3 { // by turns, so that both meet the same machine
+		theirs, ours = max(theirs, rate(sink)), max(ours, rate(relay))
 	}
-	url := fmt.Sprintf("http://%s/probe?module=auth&target=%s", ours, d.ServerName())
-	otherURL := fmt.Sprintf("http://%s/probe?module=auth&target=%s", theirs, d.Addr(relay.PortAuth))
-	var mine, others time.Duration
-	b.ResetTimer()
-	for range b.N {
-		mine += turn(handoff, url)
-		others += turn(other, otherURL)
+	t.Logf("smtp-sink %.0f sessions/s, the relay with policy and log %.0f: %.0f %%", theirs, ours, 100*ours/theirs)
+}
+
+// The relay's memory stays where it is over 200,000 sessions: log, counters and
+// limits are bounded.
+func TestMemoryOverManySessions(t *testing.T) {
+	need(t, "smtp-source")
+	if _, err := os.Stat("/proc/self/statm"); err != nil {
+		t.Skip("end-to-end test: no /proc here")
 	}
-	b.StopTimer()
-	n := float64(100 * b.N)
-	b.ReportMetric(mine.Seconds()*1000/n, "handoff-cpu-ms/probe")
-	b.ReportMetric(others.Seconds()*1000/n, "blackbox-cpu-ms/probe")
-	b.ReportMetric(mine.Seconds()/others.Seconds(), "ratio")
-	b.ReportMetric(float64(failed), "failed")
-	b.ReportMetric(handoff.used(b).peakMB, "handoff-peak-MB")
-	b.ReportMetric(other.used(b).peakMB, "blackbox-peak-MB")
-	b.ReportMetric(0, "ns/op")
+	pid, address := loadedRelay(t)
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		t.Fatal(err)
+	}
+	var sizes []int
+	var b strings.Builder
+	for n := 25_000; n <= 200_000; n += 25_000 {
+		source(t, 25_000, address)
+		sizes = append(sizes, resident(t, pid))
+		fmt.Fprintf(&b, "  %d: %d MB", n, sizes[len(sizes)-1]>>20)
+	}
+	t.Logf("resident after sessions:%s", b.String())
+	// The log is full after 1,000 sessions; what comes later must not add to it.
+	if first, last := sizes[0], sizes[len(sizes)-1]; last > first+first/2+16<<20 {
+		t.Errorf("%d MB after 25,000 sessions, %d MB after 200,000", first>>20, last>>20)
+	}
+}
+
+// resident is the memory that a process holds, in bytes.
+func resident(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := strconv.Atoi(strings.Fields(string(text))[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages * os.Getpagesize()
 }
