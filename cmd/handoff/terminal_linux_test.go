@@ -100,7 +100,7 @@ func TestLinear(t *testing.T) {
 	linear("probe\nno host\n"+enter6, "is no host name", "VERDICT ready")
 	linear("\n\nwrong-password\n587\nboth\nauth\nno\n", "VERDICT refused", "port 587, auth AUTH: refused, 535 5.7.8")
 	linear("\n\n\n26\n27\n28\n", `"28" is none of both, 25, 587`)
-	linear("probe\n\nwrong-password\n\n\n\nyes\n3\n\n\n\n\n\n\n\n\n\n", "handoff: left: ")
+	linear("probe\n\nwrong-password\n\n\n\nyes\n3\n\n\n\n\n\n\n\n\n\n", "told look-credentials: ")
 }
 
 // TestLinearRead: the other half of the linear mode reads what one pastes, or a
