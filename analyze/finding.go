@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
@@ -126,6 +127,19 @@ func FindingOf(id string, evidence []Evidence) (Finding, bool) {
 	return f, ok
 }
 
+// deniedFixes leaves out of the fixes of a relay denial what is done already: a
+// client that logged in on 587 need not be told to.
+func deniedFixes(fixes []Fix, port int, loggedIn transcript.Fact) []Fix {
+	switch {
+	case loggedIn == transcript.Yes:
+		return slices.DeleteFunc(slices.Clone(fixes), func(f Fix) bool { return f.Who == SenderSystem })
+	case port == 587 || port == 465:
+		return append([]Fix{{Who: SenderSystem, Text: "Switch authentication on: port 587 takes nothing without a login."}},
+			slices.DeleteFunc(slices.Clone(fixes), func(f Fix) bool { return f.Who == SenderSystem })...)
+	}
+	return fixes
+}
+
 func finding(id string, evidence []Evidence) Finding {
 	f, _ := FindingOf(id, evidence)
 	return f
@@ -163,7 +177,11 @@ func (j *judge) findings(all []judgement, cases []ndr.Case) []Finding {
 				continue
 			}
 			seen[id] = true
-			add(finding(id, firstEvidence(g.out.Evidence)))
+			f := finding(id, firstEvidence(g.out.Evidence))
+			if id == findingRelayDenied {
+				f.Fix = deniedFixes(f.Fix, g.obs.Port, g.obs.LoggedIn)
+			}
+			add(f)
 		}
 	}
 	for i := range cases {

@@ -89,3 +89,38 @@ func TestNoPageShadowsAnother(t *testing.T) {
 		ids[key] = d.ID
 	}
 }
+
+// TestTheFirstFixIsForWhoHasToAct: "relay-platform: …" stands before the fix in
+// every report, so the first item is theirs and says what they can do.
+func TestTheFirstFixIsForWhoHasToAct(t *testing.T) {
+	for _, d := range causes.Pages() {
+		if len(d.Fix) == 0 || d.Fix[0].Who != d.Who {
+			t.Errorf("%s is for %s to mend, and its first fix is %+v", d.ID, d.Who, d.Fix)
+		}
+	}
+}
+
+// TestARelayDenialIsNotToldWhatIsDone: who has logged in on 587 is not told to
+// use 587.
+func TestARelayDenialIsNotToldWhatIsDone(t *testing.T) {
+	for _, tt := range []struct {
+		text, with, sans string
+	}{
+		{"postfix/smtp[9]: 4XYZ: to=<bob@recipient.example>, relay=outbound-us1.ppe-hosted.com[192.0.2.10]:587, dsn=5.7.1, status=bounced (host outbound-us1.ppe-hosted.com[192.0.2.10] said: 554 5.7.1 <bob@recipient.example>: Relay access denied (in reply to RCPT TO command))", "Switch authentication on", "Send on port 587"},
+		{"postfix/smtp[9]: 4XYZ: to=<bob@recipient.example>, relay=outbound-us1.ppe-hosted.com[192.0.2.10]:25, dsn=5.7.1, status=bounced (host outbound-us1.ppe-hosted.com[192.0.2.10] said: 554 5.7.1 <bob@recipient.example>: Relay access denied (in reply to RCPT TO command))", "Send on port 587", "Switch authentication on"},
+	} {
+		r := analyze.Analyze([]byte("Nov 23 10:39:58 mail "+tt.text+"\n"), analyze.Options{})
+		i := slices.IndexFunc(r.Findings, func(f analyze.Finding) bool { return f.ID == "relay-access-denied" })
+		if i < 0 {
+			t.Fatalf("no finding in %+v", r.Findings)
+		}
+		var all []string
+		for _, f := range r.Findings[i].Fix {
+			all = append(all, f.Text)
+		}
+		fixes := strings.Join(all, "\n")
+		if !strings.Contains(fixes, tt.with) || strings.Contains(fixes, tt.sans) {
+			t.Errorf("fixes %q", fixes)
+		}
+	}
+}

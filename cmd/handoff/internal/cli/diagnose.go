@@ -135,10 +135,5 @@ func (s *diagnosis) prepare(ctx context.Context, f *probeFlags, scenarios []stri
 	if !intentGiven {
 		s.options.Facts.Intent = "" // a default is no fact
 	}
-	s.known = append(s.known, s.job.known...)
-	if n := len(s.job.plan.From); n > 1 {
-		s.known = append(s.known, s.job.plan.From[1:]...)
-		s.job.plan.From = s.job.plan.From[:1]
-	}
 	return end, nil
 }

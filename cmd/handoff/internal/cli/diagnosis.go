@@ -47,6 +47,11 @@ func (s *diagnosis) run(ctx context.Context, files []string) error {
 		}
 	}
 	if s.job != nil {
+		s.known = append(s.known, s.job.known...)
+		if n := len(s.job.plan.From); n > 1 {
+			s.known = append(s.known, s.job.plan.From[1:]...)
+			s.job.plan.From = s.job.plan.From[:1]
+		}
 		s.fillEnvelope()
 		if err := s.first(ctx); err != nil {
 			return err
