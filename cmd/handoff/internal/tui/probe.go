@@ -589,7 +589,8 @@ func (s *probeScreen) drawRun(w, h int) []line {
 		}
 	}
 	if len(out) > h { // the newest steps matter
-		out = append(out[:2:2], out[len(out)-h+2:]...)
+		head := min(2, max(h-1, 0))
+		out = append(out[:head:head], out[len(out)-max(h-head, 0):]...)
 	}
 	return out
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/smtp-handoff/handoff/analyze"
 	"github.com/smtp-handoff/handoff/analyze/transcript"
+	"github.com/smtp-handoff/handoff/probe"
 )
 
 // updating reports whether the golden screens are to be rewritten: -update is
@@ -317,19 +318,66 @@ var visits = [][]string{
 	{"ctrl+r", "4", "d", "d"},
 }
 
-// No view overflows or panics at any size.
+// underway are the views of work that has not ended, which no key leads to here
+// since the fake answers at once.
+var underway = []struct {
+	name string
+	set  func(m *model)
+}{
+	{"a running probe", func(m *model) {
+		s := m.screens[atProbe].(*probeScreen)
+		s.run = &liveRun{form: Form{Host: "outbound-us1.ppe-hosted.com", Port25: true, Port587: true, Intent: analyze.IntentAuth}, cancel: func() {}, began: testNow, now: testNow.Add(3 * time.Second), ports: map[int][]liveStep{}}
+		for _, port := range []int{25, 587} {
+			for i, st := range sampleProbe().Sessions[0].Steps {
+				x := transcript.Exchange{Stage: transcript.Stage(st.Stage), Command: st.Command, Reply: transcript.Reply{Code: 250, Enhanced: "2.1.0"}, Took: time.Duration(i) * time.Millisecond}
+				s.run.take(probe.Event{Port: port, Exchange: x}, testNow)
+				if port == 25 || i < 4 {
+					s.run.take(probe.Event{Port: port, Exchange: x, Done: true}, testNow)
+				}
+			}
+		}
+	}},
+	{"a probe of one port", func(m *model) {
+		s := m.screens[atProbe].(*probeScreen)
+		s.run = &liveRun{form: Form{Bundled: true, Port587: true}, cancel: func() {}, began: testNow, now: testNow, ports: map[int][]liveStep{587: {{what: "connect", status: "failed", note: strings.Repeat("long ", 40)}}}}
+	}},
+	{"reading a folder", func(m *model) {
+		m.at = atAnalyze
+		s := m.screens[atAnalyze].(*analyzeScreen)
+		s.begin("reading " + strings.Repeat("long", 80))
+		s.list = many(3)
+	}},
+	{"reading a paste", func(m *model) {
+		m.at = atAnalyze
+		s := m.screens[atAnalyze].(*analyzeScreen)
+		s.add(strings.Repeat("wide \u6f22\u5b57 ", 400)+"\n"+strings.Repeat("short\n", 400), true)
+		s.begin("reading")
+	}},
+	{"the first start", func(m *model) {
+		m.o.First = true
+		m.screens[atProbe] = newProbeScreen(m)
+	}},
+	{"a long toast", func(m *model) { m.toast = strings.Repeat("toast ", 80) }},
+	{"a relay with hostile words", func(m *model) {
+		m.at = atRelay
+		s := m.screens[atRelay].(*relayScreen)
+		s.now = healthy()
+		s.now.Account.Credentials[0].Label = strings.Repeat("\u202elabel \u6f22 ", 30)
+		s.now.Presets = []string{strings.Repeat("preset-", 30)}
+		s.now.Ahead = time.Hour
+		s.tab = tabCredentials
+	}},
+}
+
+// No view overflows or panics at any size from 20x5 to 300x100.
 func TestNoOverflowAtAnySize(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	sizes := [][2]int{{20, 5}, {40, 12}, {72, 20}, {80, 24}, {120, 40}, {300, 100}, {1, 1}}
+	sizes := [][2]int{{20, 5}, {40, 12}, {72, 20}, {80, 24}, {120, 40}, {300, 100}, {20, 100}, {300, 5}, {1, 1}}
 	for range 12 {
 		sizes = append(sizes, [2]int{20 + rng.IntN(281), 5 + rng.IntN(96)})
 	}
-	for _, visit := range visits {
-		m, f := at(t, 80, 24)
-		f.report.Outcomes[0].Recipient = strings.Repeat("long", 60) + "@\u202epartner.example"
-		f.report.Verdict.Headline = "wide 漢字 " + strings.Repeat("word ", 30)
-		f.probes.Verdict.Headline = f.report.Verdict.Headline
-		press(m, visit...)
+	fits := func(name string, m *model) {
+		t.Helper()
 		for _, size := range sizes {
 			m.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
 			for _, helped := range []bool{false, true} {
@@ -337,14 +385,67 @@ func TestNoOverflowAtAnySize(t *testing.T) {
 				if helped {
 					m.openHelp()
 				}
-				rows := strings.Split(m.View().Content, "\n")
+				v := m.View()
+				rows := strings.Split(v.Content, "\n")
 				if len(rows) > size[1] {
-					t.Errorf("%v at %v: %d rows", visit, size, len(rows))
+					t.Errorf("%s at %v: %d rows", name, size, len(rows))
 				}
 				for _, r := range rows {
 					if n := lipgloss.Width(r); n > size[0] {
-						t.Errorf("%v at %v: a row of %d cells: %q", visit, size, n, r)
+						t.Errorf("%s at %v: a row of %d cells: %q", name, size, n, r)
 					}
+				}
+				if c := v.Cursor; c != nil && (c.X >= size[0] || c.Y >= size[1]) {
+					t.Errorf("%s at %v: the cursor is at %d,%d", name, size, c.X, c.Y)
+				}
+			}
+		}
+	}
+	long := func() (*model, *fake) {
+		m, f := at(t, 80, 24)
+		f.report.Outcomes[0].Recipient = strings.Repeat("long", 60) + "@\u202epartner.example"
+		f.report.Verdict.Headline = "wide \u6f22\u5b57 " + strings.Repeat("word ", 30)
+		f.probes.Verdict.Headline = f.report.Verdict.Headline
+		return m, f
+	}
+	for _, visit := range visits {
+		m, _ := long()
+		press(m, visit...)
+		fits(fmt.Sprint(visit), m)
+	}
+	for _, u := range underway {
+		m, _ := long()
+		u.set(m)
+		fits(u.name, m)
+	}
+}
+
+// Keys in any order, with a resize between them, neither panic nor overflow.
+func TestAnyKeysAnywhere(t *testing.T) {
+	keys := allKeys()
+	for seed := range uint64(40) {
+		rng := rand.New(rand.NewPCG(seed, 7))
+		m, f := at(t, 80, 24)
+		f.runs = []Run{{Report: sampleProbe(), When: testNow, Form: Form{Bundled: true}}, {Report: sample(), When: testNow}}
+		var pressed []string
+		for range 150 {
+			key := keys[rng.IntN(len(keys))]
+			if key == "ctrl+c" {
+				continue
+			}
+			pressed = append(pressed, key)
+			press(m, key)
+			switch rng.IntN(12) {
+			case 0:
+				m.Update(tea.WindowSizeMsg{Width: 20 + rng.IntN(200), Height: 5 + rng.IntN(60)})
+			case 1:
+				m.Update(tea.PasteMsg{Content: pasteText})
+			case 2:
+				m.Update(tea.MouseClickMsg{X: rng.IntN(80), Y: rng.IntN(30)})
+			}
+			for i, r := range strings.Split(m.View().Content, "\n") {
+				if i >= m.h || lipgloss.Width(r) > m.w {
+					t.Fatalf("after %q: row %d of %dx%d is %q", pressed, i, m.w, m.h, r)
 				}
 			}
 		}
