@@ -7,6 +7,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/smtp-handoff/handoff/analyze"
+	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
 
 // diagnoseView is the guided way from a result to one cause: it proposes the
@@ -122,6 +123,7 @@ func (v *diagnoseView) draw(w, h int) []line {
 		}
 		out = append(out, line{}.put(dim, "   told: ").quote(plain, a.test+": "+told))
 	}
+	at, end := 0, 0 // rows of the chosen answer
 	if t, ok := v.d.Next(); ok {
 		out = append(out, rule(w))
 		out = append(out, labelled("test", title, t.Do, w)...)
@@ -130,20 +132,33 @@ func (v *diagnoseView) draw(w, h int) []line {
 		}
 		out = append(out, say("  What did it show?"))
 		for i := range len(t.Shows) + 1 {
-			mark := "   "
-			if i == v.sel {
-				mark = " > "
+			text, of := "not known, or not done: another test", ""
+			if i < len(t.Shows) {
+				text, of = t.Shows[i].Show, "  -> "+strings.Join(t.Shows[i].Causes, ", ")
+				if h < 14 { // the words of the question matter more
+					of = fmt.Sprintf("  -> %d causes", len(t.Shows[i].Causes))
+				}
 			}
-			l := line{{mark, title}}
-			if i == len(t.Shows) {
-				l = l.put(plain, "not known, or not done: another test")
-			} else {
-				l = l.quote(plain, t.Shows[i].Show).put(dim, "  -> "+strings.Join(t.Shows[i].Causes, ", "))
+			if i != v.sel {
+				out = append(out, say("   ").quote(plain, text).quote(dim, of))
+				continue
 			}
-			out = append(out, l)
+			at = len(out)
+			for k, part := range wrap(transcript.Escape(text+of), w-3, 2) { // the chosen one in full
+				mark := "   "
+				if k == 0 {
+					mark = " > "
+				}
+				out = append(out, line{{mark, title}}.put(plain, part))
+			}
+			end = len(out)
 		}
 	} else if len(causes) > 1 {
 		out = append(out, prose(" No test of the catalogue tells these apart any more: this is the smallest honest set. Ask the first who has to act.", w)...)
+	}
+	if len(out) >= h && end > 0 { // a small window: the chosen answer stays in sight
+		from := max(min(at, end-(h-1)), 2)
+		return append(out[:1:1], out[from:]...)
 	}
 	out = append(out, rule(w))
 	var detail []line

@@ -219,7 +219,9 @@ type Result struct {
 // the terminal; what servers and mails do is in the screens.
 func Start(ctx context.Context, o Options) (Result, error) {
 	m := newModel(ctx, o)
-	opts := []tea.ProgramOption{tea.WithContext(ctx)}
+	// The renderer looks for changes that often, in idleness too: two thirds of
+	// its usual 60 are enough for eyes and cost less.
+	opts := []tea.ProgramOption{tea.WithContext(ctx), tea.WithFPS(40)}
 	switch {
 	case o.Input != nil:
 		opts = append(opts, tea.WithInput(o.Input))

@@ -245,6 +245,24 @@ func TestCopySaysWhichWay(t *testing.T) {
 	}
 }
 
+// The chosen answer of the guided way stays in sight in a small window.
+func TestDiagnoseInASmallWindow(t *testing.T) {
+	for _, size := range [][2]int{{40, 12}, {40, 16}, {60, 10}, {80, 24}} {
+		m, _ := at(t, size[0], size[1])
+		press(m, "alt+2", "x", "ctrl+r", "d")
+		guide := m.screens[atAnalyze].(*analyzeScreen).result.guide
+		for range guide.choices() {
+			if s := seen(m); !strings.Contains(s, "\n > ") {
+				t.Errorf("%v: answer %d is out of sight:\n%s", size, guide.sel, s)
+			}
+			press(m, "down")
+		}
+		if s := seen(m); !strings.Contains(s, " > not known, or not done") {
+			t.Errorf("%v: the last answer:\n%s", size, s)
+		}
+	}
+}
+
 // The guided way ends with one cause, and an answer can be taken back.
 func TestDiagnoseNarrowsDown(t *testing.T) {
 	m, _ := at(t, 100, 40)
