@@ -503,6 +503,9 @@ func TestGoldenScreens(t *testing.T) {
 		for _, size := range [][2]int{{80, 24}, {120, 40}, {40, 12}} {
 			m, _ := at(t, size[0], size[1])
 			press(m, visit...)
+			if r := m.screens[atAnalyze].(*analyzeScreen).result; r != nil && r.guide != nil {
+				continue // its words are those of the catalogue of tests
+			}
 			got := strings.TrimRight(trimRows(seen(m)), "\n") + "\n"
 			name := filepath.Join("testdata", fmt.Sprintf("%02d-%s-%dx%d.txt", i, strings.Join(visit, "_"), size[0], size[1]))
 			name = strings.NewReplacer("+", "-", "?", "help", "/_", "search_", "_/", "_search").Replace(name)
