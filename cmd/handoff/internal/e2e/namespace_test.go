@@ -9,14 +9,17 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // namespace is a network of the test's own, where the relay can have the name
 // and the ports of the service without a packet leaving the machine.
 type namespace struct{ name string }
+
+// namespaces counts those of this process.
+var namespaces atomic.Int32
 
 // newNamespace makes one with loopback up and these names; every other name is
 // unknown there.
@@ -26,7 +29,7 @@ func newNamespace(t *testing.T, hosts map[string]string) *namespace {
 	if os.Geteuid() != 0 {
 		t.Skip("end-to-end test: a network namespace needs root")
 	}
-	n := &namespace{fmt.Sprintf("handoff%d-%d", os.Getpid(), time.Now().UnixNano()%1_000_000)}
+	n := &namespace{fmt.Sprintf("handoff%d-%d", os.Getpid(), namespaces.Add(1))}
 	if out, err := exec.Command("ip", "netns", "add", n.name).CombinedOutput(); err != nil {
 		t.Skipf("end-to-end test: no network namespaces here: %s", out)
 	}

@@ -76,6 +76,7 @@ func TestProbeRealPostfix(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // most of the time a Postfix starts or stops
 			p := startPostfix(t, c.setup)
 			if c.hold {
 				holdOpen(t, p.port587)

@@ -132,6 +132,7 @@ func TestBouncesOfRealPostfix(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // most of the time a Postfix starts or stops
 			need(t, "postfix", "swaks")
 			ns := newNamespace(t, map[string]string{serviceName: serviceIP, "mail.other.example": "127.0.0.3"})
 			a := ns.bundledRelay(t, c.relay...)
