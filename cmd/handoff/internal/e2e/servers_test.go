@@ -129,6 +129,7 @@ type probed struct {
 	port    int    // 0: 587; the only one that is probed when it is given
 	cause   string // must be among the causes; empty: there must be none
 	finding string // must be among the findings; empty: not asked
+	preset  string // of the bundled relay, whose probe has the same causes; empty: none is like it
 	exit    int
 }
 
@@ -167,6 +168,16 @@ func (c *probed) check(t *testing.T, s *server) {
 	}
 	if (c.cause == "") != (ids == nil) || c.cause != "" && !slices.Contains(ids, c.cause) {
 		t.Errorf("the causes are %q, want %q\n%s", ids, c.cause, r)
+	}
+	if c.preset != "" {
+		bundled, _ := report(t, "", "probe", "--bundled", "--scenario", c.preset, "--timeout", "60s")
+		var same []string
+		for _, x := range bundled.Causes {
+			same = append(same, x.ID)
+		}
+		if !slices.Equal(unique(ids), unique(same)) {
+			t.Errorf("the causes are %q, at the bundled relay with %s %q", unique(ids), c.preset, unique(same))
+		}
 	}
 	found := c.finding == ""
 	for _, f := range rep.Findings {
