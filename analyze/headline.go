@@ -405,6 +405,9 @@ func (g *judgement) laterDo() string {
 func (g *judgement) handshakeWords(host string) (what, do string) {
 	switch g.obs.Stage {
 	case transcript.StageTLS:
+		if g.out.Reply.Code == 530 {
+			return host + " wants STARTTLS and does not offer it" + g.inBrackets(), "exempt it from SMTP inspection on the way"
+		}
 		if g.out.Reply.Code/100 == 5 {
 			return "STARTTLS is not known at " + host + g.inBrackets(), "exempt it from SMTP inspection on the way"
 		}

@@ -211,6 +211,10 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 		o.Target = name(&it.Target)
 		g.gap = missing(c, it)
 	}
+	if g.rung == 2 && it.Session != nil && it.Reply.Code == 530 && g.obs.StartTLS == transcript.No {
+		// It wants STARTTLS and does not offer it: something on the way took it out.
+		o.Verdict = HandshakeFailed
+	}
 	if g.rung == 2 && it.Session != nil {
 		if b := foreignBanner(it.Session, j.domains); b != "" {
 			g.rung = 7
@@ -234,6 +238,9 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 	}
 	o.Stage = string(stage)
 	g.obs.Verdict, g.obs.Stage = o.Verdict, stage
+	if o.Verdict == HandshakeFailed && it.Session != nil && starred(it.Session) {
+		o.Stage = string(transcript.StageGreet) // the greeting is none any more; what fails later comes of it
+	}
 	o.Direction = j.direction(c, it, &g, kind)
 	g.obs.Inbound = inboundFact(o.Direction)
 	if kind == transcript.KindRelayDenied && g.rung == 2 && len(j.o.Facts.OurDomains) == 0 {

@@ -300,6 +300,8 @@ var faultPhrases = []struct {
 	{"", "certificate subject name", symptomNone, "certificate-name-mismatch"},
 	{"", "certificate is not valid for", symptomNone, "certificate-name-mismatch"},
 	{"", "no subject alternative", symptomNone, "certificate-name-mismatch"},
+	{"", "subjectaltname did not match", symptomNone, "certificate-name-mismatch"},
+	{"", "did not match expected name", symptomNone, "certificate-name-mismatch"},
 	{"", "did not match expected cn", symptomNone, "certificate-name-mismatch"},
 	{"", "doesn't match certificate", symptomNone, "certificate-name-mismatch"},
 	{"", "subject did not match", symptomNone, "certificate-name-mismatch"},

@@ -535,6 +535,14 @@ func (r *road) greeting() bool {
 			for _, code := range []int{500, 502} {
 				r.unknownStartTLS(code, why)
 			}
+			if c.Port == 587 { // who goes on without is told to begin with it
+				reply, rule := policy.Step(acc, &r.s, policy.Command{Verb: policy.Mail, Address: c.Sender}, worldTime)
+				if reply.Code == 530 {
+					r.e.dialogue = sessionOnly // its list shows that STARTTLS was not there
+					r.refused(reply, rule, policy.Command{Verb: policy.Mail}, transcript.StageTLS)
+					r.end()
+				}
+			}
 		}
 		return false
 	}
@@ -579,13 +587,15 @@ func (r *road) encrypt() bool {
 		case insists && r.style == careful:
 			r.stopped(transcript.StageTLS, symptomNoStartTLS, "STARTTLS was not offered")
 			return false
-		case insists && f != nil:
+		case insists && f != nil && r.style != lenient:
 			code := 502
 			if len(f.Args) > 0 && f.Args[0] == "500" {
 				code = 500
 			}
 			r.unknownStartTLS(code, says("starttls-stripped"))
 			return false
+		case insists && f != nil:
+			r.e.dialogue = sessionOnly // what it then meets is told apart by the list alone
 		}
 		return true
 	}

@@ -22,9 +22,10 @@ type dialogue struct {
 	around  settings // what lines around tell about the server
 	server  [2]bool  // letters dialect: the mark's row speaks for the server
 	learned bool
-	lastTag string // id of the connection in nodemailer's brackets
-	frames  bool   // the line before is a frame of a Python traceback
-	upgrade bool   // openssl s_client was told to begin with STARTTLS, which it does not show
+	lastTag string           // id of the connection in nodemailer's brackets
+	ahead   transcript.Reply // a reply that the program told before its dialogue
+	frames  bool             // the line before is a frame of a Python traceback
+	upgrade bool             // openssl s_client was told to begin with STARTTLS, which it does not show
 }
 
 // maxTalks bounds the connections of one block.
@@ -42,6 +43,7 @@ type evidence struct {
 	swaks            int // "=== " and "*** " notes
 	sendmail         int // "r... Connecting to H"
 	opened           int // greetings and EHLO, in any dialect
+	php              int // PHPMailer's mark with nothing behind it
 	csv              int
 	own              int // this program's own text form
 }
@@ -137,6 +139,10 @@ func (e *evidence) look(line []byte) {
 		} else if perlHandle(rest) == 0 && monthAt(rest) == 0 && !weekdayAt(rest) && !isLevel(rest[:max(wordLength(rest, 0), 0)]) && c != 'D' {
 			return
 		}
+	}
+	if isDigit(c) && bytes.HasSuffix(rest, []byte("SERVER -> CLIENT:")) {
+		e.php++
+		return
 	}
 	s := sayingAt(line)
 	if s.mark != nil && s.strong {
@@ -310,8 +316,11 @@ func readDialogue(b *Block) []Case {
 	d := &dialogue{b: b, dialect: e.best()}
 	if d.dialect == dialectNone {
 		d.dialect = dialectBare
-		if e.swaks > 0 {
+		switch {
+		case e.swaks > 0:
 			d.dialect = dialectSwaks
+		case e.php > 0:
+			d.dialect = dialectPHP
 		}
 	}
 	d.format = formatName(&e, d.dialect)
@@ -565,6 +574,20 @@ func (t *talk) newGreeting(text string) bool {
 func (d *dialogue) unmarked(line []byte, base int, s *said) {
 	i := skipBlanks(line, 0)
 	rest := bytes.TrimRight(line[i:], " \t")
+	if t := d.cur; t != nil && t.data && d.dialect == dialectPHP && bytes.HasSuffix(rest, []byte("CLIENT -> SERVER: .")) {
+		t.client(".", base+i+len(rest)-1, base+i+len(rest))
+		return
+	}
+	if d.dialect == dialectPHP && bytes.HasSuffix(rest, []byte("SERVER -> CLIENT:")) {
+		// An empty line in place of a reply: the connection is gone.
+		if t := d.cur; t != nil {
+			t.finishReply()
+			if t.cutShort() {
+				t.fail(transcript.FaultClosed, "", base+i, base+i+len(rest))
+			}
+		}
+		return
+	}
 	if t := d.cur; t != nil && isReplyText(rest) {
 		// PHPMailer prints the later lines of a reply without a mark; sendmail -v
 		// marks the client only.
@@ -685,12 +708,59 @@ func (d *dialogue) sameAddress() {
 	}
 }
 
+// join gives a fault that a program told before its dialogue to the dialogue that
+// ends without an answer: errors go out by another way and may come first.
+func (d *dialogue) join() {
+	kept := d.talks[:0]
+	for i, t := range d.talks {
+		if i+1 < len(d.talks) && !t.greeted && len(t.session.Exchanges) == 1 {
+			e, next := &t.session.Exchanges[0], d.talks[i+1]
+			next.finishReply()
+			next.over = false
+			switch {
+			case e.Fault == transcript.FaultClosed, e.Fault == transcript.FaultReset, e.Fault == transcript.FaultTimeout && e.Stage != transcript.StageConnect, e.Fault == transcript.FaultTLS:
+				same := t.dialled.Host == "" || next.dialled.Host == "" || t.dialled.Host == next.dialled.Host
+				if same && next.greeted && !next.failed() && (next.cutShort() || next.upgrading) {
+					if next.dialled.Host == "" {
+						next.dialled = t.dialled
+					}
+					next.fail(e.Fault, "", e.Span.Offset, e.Span.End)
+					n := &next.session.Exchanges[len(next.session.Exchanges)-1]
+					for k := range next.session.Exchanges {
+						if next.session.Exchanges[k].Fault != transcript.FaultNone {
+							n = &next.session.Exchanges[k]
+						}
+					}
+					n.Span = e.Span
+					continue
+				}
+			}
+		}
+		kept = append(kept, t)
+	}
+	d.talks = kept
+}
+
 // cases makes a case of each connection.
 func (d *dialogue) cases() []Case {
 	var cases []Case
 	d.sameAddress()
+	d.join()
 	for _, t := range d.talks {
 		t.finishReply()
+		if !d.ahead.IsZero() && len(t.pending) > 0 && !t.failed() {
+			// The dialogue stops where the reply came that was told before it.
+			t.answer(d.ahead)
+			d.ahead = transcript.Reply{}
+		}
+		if d.dialect == dialectSwaks && t.upgrading && !t.failed() && len(t.pending) == 0 && d.format == "swaks" {
+			// It tells how TLS ended, on another way that the text lacks.
+			if n := len(t.session.Exchanges); n > 0 {
+				e := &t.session.Exchanges[n-1]
+				t.handshake(transcript.Exchange{Stage: transcript.StageTLS, Fault: transcript.FaultClosed, Span: e.Reply.Span})
+			}
+		}
+		t.unanswered()
 		if t.empty() && t.dialled.IsZero() {
 			continue
 		}

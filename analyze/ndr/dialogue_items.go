@@ -58,7 +58,7 @@ func sessionItems(s *transcript.Session, server Mention, hidden transcript.Span,
 		base.Authenticated = transcript.Unknown
 	}
 	fail := s.FirstFailureIndex()
-	last, dot := -1, -1
+	last, dot, sending := -1, -1, -1
 	type way struct {
 		recipient string
 		exchange  int
@@ -80,6 +80,9 @@ func sessionItems(s *transcript.Session, server Mention, hidden transcript.Span,
 			if dot < 0 && e.Reply.Class() == 2 {
 				dot = i
 			}
+		}
+		if e.Reply.Code == 354 {
+			sending = i
 		}
 		if e.Reply.Code == 235 {
 			loggedInAt = min(loggedInAt, i)
@@ -155,6 +158,18 @@ func sessionItems(s *transcript.Session, server Mention, hidden transcript.Span,
 				it.Action, it.Stage = ActionRelayed, transcript.StageAccepted
 				it.Carrier = server
 				it.Carrier.Role = Received
+				put(it, "")
+			}
+		case sending >= 0:
+			// The message was on its way, and what came of it is not in the text.
+			for _, w := range ways {
+				it := at(sending)
+				it.Reply = transcript.Reply{}
+				put(it, w.recipient)
+			}
+			if len(ways) == 0 {
+				it := at(sending)
+				it.Reply = transcript.Reply{}
 				put(it, "")
 			}
 		case len(ways) > 0:

@@ -52,6 +52,7 @@ var connectionNotes = []struct {
 	{"connection #", noteEnd},
 	{"connect: to (", noteDial},
 	{"connect: b", noteIgnore},
+	{"smtp inbound: ", noteIgnore}, // PHPMailer prints each reply once more
 	{"connected(", noteConnected},
 	{"resolved ", noteResolved},
 	{"opening connection to ", noteDial},
@@ -198,6 +199,9 @@ func (d *dialogue) note(line []byte, base int) {
 	case noteEnd:
 		if t != nil {
 			t.finishReply()
+			if d.nodemailer() && !t.over && !t.quitting && t.cutShort() {
+				t.fail(transcript.FaultClosed, "", base+at, base+len(line))
+			}
 			if foldPrefix(words, "connection closed by") || foldPrefix(words, "connection closed unexpectedly") {
 				break
 			}
@@ -477,6 +481,37 @@ func tlsTells(words []byte) int {
 		}
 	}
 	return 0
+}
+
+// replyAround finds the reply in whose text the words at the place stand; -1 when
+// they are a program's own.
+func replyAround(words []byte, place int) (start, end int) {
+	for at := 0; at < place; {
+		n, k := findReply(words[at:])
+		if n < 0 || at+n > place {
+			break
+		}
+		if at+k > place && k-n > 12 {
+			return at + n, at + k
+		}
+		at += k
+	}
+	return -1, -1
+}
+
+// cutShort reports whether the client still waited for something: the greeting, a
+// reply, or the one to its message.
+func (t *talk) cutShort() bool {
+	return len(t.pending) > 0 || t.data || t.connected && !t.greeted
+}
+
+// toldBefore keeps a reply that a program tells before its dialogue, or without
+// one.
+func (d *dialogue) toldBefore(words []byte, from, to, base int) {
+	if r, ok := transcript.ParseReply(string(words[from:to])); ok && r.Class() >= 4 && d.ahead.IsZero() {
+		r.Span = d.b.span(base+from, base+to)
+		d.ahead = r
+	}
 }
 
 // nodemailer reports whether the dialogue is nodemailer's, which prints the

@@ -452,6 +452,20 @@ func (t *talk) fail(fault transcript.Fault, stage transcript.Stage, from, to int
 	t.closes(fault)
 }
 
+// unanswered marks a final dot whose reply the text does not show: the message
+// may have been delivered.
+func (t *talk) unanswered() {
+	if t.failed() {
+		return
+	}
+	for _, i := range t.pending {
+		if e := &t.session.Exchanges[i]; e.Command == "." && e.Reply.IsZero() && e.Fault == transcript.FaultNone {
+			e.Fault = transcript.FaultClosed
+			return
+		}
+	}
+}
+
 func (t *talk) closes(fault transcript.Fault) {
 	switch fault {
 	case transcript.FaultClosed, transcript.FaultReset:

@@ -141,7 +141,7 @@ func clientAt(line []byte) *errorClient {
 }
 
 // nodeError is how Node's errors give themselves away.
-var nodeError = []string{"code: 'E", "command: '", "syscall: '", "responseCode: ", "SMTPConnection."}
+var nodeError = []string{"nodemailer (", "code: 'E", "command: '", "syscall: '", "responseCode: ", "SMTPConnection."}
 
 func isNodeLine(line []byte) bool {
 	for _, w := range nodeError {
@@ -259,6 +259,7 @@ type told struct {
 	denied      transcript.Span  // a refusal whose reply is not told
 	deniedStage transcript.Stage // of it
 	local       transcript.Stage // of a traceback's frames
+	told        int              // how much the words of a fault of TLS tell, see tlsTells
 	dotted      bool             // the message had gone out
 	prose       bool             // a reply stands in somebody's own sentence
 	own         bool             // host or recipient stand in this piece itself
@@ -399,6 +400,9 @@ func (t *told) same(prev *told) bool {
 	if len(t.replies) > 0 && len(prev.replies) > 0 {
 		a, b := &t.replies[0], &prev.replies[0]
 		return a.reply.Code == b.reply.Code && a.recipient == b.recipient && a.reply.Text() == b.reply.Text()
+	}
+	if h := &t.settings.host; len(t.replies) == 0 && h.Host == "" && prev.settings.host.Host != "" && t.fault != nil && prev.fault != nil && t.fault.fault == prev.fault.fault {
+		return true // by the address of the same host
 	}
 	if len(t.replies) > 0 || t.settings.host.Host != prev.settings.host.Host && t.settings.sure > 1 {
 		return false
@@ -846,8 +850,8 @@ func (t *told) failure(line []byte, part [2]int, base int) {
 		}
 		return
 	}
-	if t.fault == nil || vague(t.fault) && !vague(p) {
-		t.fault, t.span = p, span
+	if t.fault == nil || vague(t.fault) && !vague(p) || t.fault.stage == transcript.StageTLS && p.stage == transcript.StageTLS && tlsTells(words) > t.told {
+		t.fault, t.span, t.told = p, span, tlsTells(words)
 		if p.stage == "" {
 			t.stage = stageWords(words)
 		}

@@ -28,6 +28,14 @@ func (s *settings) setHost(m Mention, sure int) {
 	if m.IsZero() || sure <= s.sure && !s.host.IsZero() && (s.host.Host != "" || m.Host == "") {
 		return
 	}
+	if m.Host == "" && s.host.Host != "" {
+		// The address of the host that is known by its name.
+		s.host.Address = m.Address
+		if m.Port != 0 {
+			s.host.Port, s.port = m.Port, m.Port
+		}
+		return
+	}
 	if m.Address == "" && s.host.Host == "" {
 		m.Address = s.host.Address
 	}
@@ -696,6 +704,8 @@ var hostCues = []struct {
 	{"could not resolve ", 3},
 	{"lookup ", 3},
 	{"getaddrinfo for host ", 3},
+	{"getaddrinfo for ", 3},
+	{"resolved ", 2},
 	{"address found for host ", 3},
 	{"lookup of host ", 3},
 	{"could not be resolved: ", 3},

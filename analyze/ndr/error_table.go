@@ -158,6 +158,7 @@ var programPhrases = []programPhrase{
 	{"certificate is not valid for", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 	{"certificate is valid for", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 	{"hostname mismatch", transcript.FaultCertificate, transcript.StageTLS, effectFault},
+	{"did not match expected name", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 	{"did not match expected cn", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 	{"certificate does not match", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 	{"certification path", transcript.FaultCertificate, transcript.StageTLS, effectFault},
@@ -371,6 +372,7 @@ var programPhrases = []programPhrase{
 	{"0x800ccc19", transcript.FaultTimeout, "", effectFault},
 
 	// Time-outs.
+	{"\" timed out", transcript.FaultTimeout, transcript.StageGreet, effectFault}, // Symfony: what it reads; a connection "could not be established"
 	{"timed out connecting to", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 	{"couldn't connect to host, port", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 	{"couldn't connect to the host", transcript.FaultTimeout, transcript.StageConnect, effectFault},
