@@ -8,8 +8,8 @@
 // gives, what it leaves out); a template says how that looks. Mutators then do
 // to the text what mail programs and people do to it.
 //
-// Postfix's shape is compared with reports of the real program; the others are
-// modelled on public samples, see Family.Basis. The free paragraphs are in our
+// Postfix's and Exim's shapes are compared with reports of the real programs; the
+// others are modelled on public samples, see Info.Basis. The free paragraphs are in our
 // own words: a reader must not depend on them. Nothing is sent.
 package bounce
 
@@ -66,7 +66,7 @@ func Families() []Info { return append([]Info(nil), families...) }
 
 var families = []Info{
 	{Postfix, "Postfix", true, true, false, "measured", writePostfix},
-	{Exim, "Exim", true, true, false, "modelled", writeExim},
+	{Exim, "Exim", true, true, false, "measured", writeExim},
 	{Exchange, "Exchange Server", true, true, false, "modelled", writeExchange},
 	{ExchangeOnline, "Exchange Online, classic", true, true, false, "modelled", writeExchangeOnline},
 	{ExchangeModern, "Exchange Online, modern", true, true, false, "modelled", writeExchangeModern},

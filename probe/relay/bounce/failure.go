@@ -127,6 +127,9 @@ func Failures(s transcript.Session, fallback string) []Failure {
 		}
 		f := base
 		f.fill(x, &s)
+		if f.Kind == SASL && x.Fault == transcript.FaultNone && laterFailure(s.Exchanges[i+1:]) {
+			continue // it went on without, or with another mechanism; the end is what it reports
+		}
 		if verb == "RCPT" && x.Fault == transcript.FaultNone && x.Reply.Code != 421 {
 			f.Rcpt = address
 			out = append(out, f)

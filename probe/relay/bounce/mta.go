@@ -7,17 +7,26 @@ import (
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
 
-// exim: the reply under a host line, always Status 5.0.0; what is temporary
-// shrinks to "retry timeout exceeded", with the host where TCP opened and
-// without it for a login that failed, a refused port or a name.
-func eximReason(f *Failure) (lines []string, remote bool) {
+// expiredRetry is what Exim adds to the last answer, or writes in its place, when
+// its patience has ended.
+const expiredRetry = "retry timeout exceeded"
+
+// exim: the reply under a host line, always Status 5.0.0. What is temporary ends
+// in "retry timeout exceeded": behind the reply where one was heard, else alone,
+// with the host where TCP opened and without it for a login that failed, a
+// refused port or a name. said is the reply as it is reported; empty: none.
+func eximReason(f *Failure) (lines []string, said string, remote bool) {
 	host := fmt.Sprintf("host %s [%s]", f.Host, f.Address)
+	said = f.text()
 	if f.Kept(Exim) {
 		switch f.Kind {
 		case SASL, NoMech, DNS, Connect:
-			return []string{"retry timeout exceeded"}, false
+			return []string{expiredRetry}, "", false
+		case Said, Greeting:
+			said += ": " + expiredRetry
+		default:
+			return []string{host, expiredRetry}, "", true
 		}
-		return []string{host, "retry timeout exceeded"}, true
 	}
 	after := "initial connection"
 	switch verb := transcript.Verb(f.Command); {
@@ -30,7 +39,7 @@ func eximReason(f *Failure) (lines []string, remote bool) {
 	default:
 		after = f.Command
 	}
-	return []string{host, "SMTP error from remote mail server after " + after + ":", f.text()}, true
+	return []string{host, "SMTP error from remote mail server after " + after + ":", said}, said, true
 }
 
 func writeExim(l *letter) string {
@@ -56,7 +65,7 @@ func writeExim(l *letter) string {
 	p("This message was created automatically by mail delivery software.\n")
 	p("%s\n", opening)
 	for i := range l.failures {
-		lines, _ := eximReason(&l.failures[i])
+		lines, _, _ := eximReason(&l.failures[i])
 		p("  %s", l.failures[i].Rcpt)
 		for _, t := range lines {
 			p("    %s", t)
@@ -67,7 +76,7 @@ func writeExim(l *letter) string {
 	p("Reporting-MTA: dns; %s", l.reporter)
 	for i := range l.failures {
 		f := &l.failures[i]
-		_, remote := eximReason(f)
+		_, said, remote := eximReason(f)
 		action := "failed"
 		if delay {
 			action = "delayed"
@@ -76,8 +85,8 @@ func writeExim(l *letter) string {
 		if remote {
 			p("Remote-MTA: dns; %s", f.Host)
 		}
-		if remote && !f.Kept(Exim) {
-			p("Diagnostic-Code: smtp; %s", f.text())
+		if said != "" {
+			p("Diagnostic-Code: smtp; %s", said)
 		}
 	}
 	p("\n--%s\nContent-type: message/rfc822\n", boundary)

@@ -72,6 +72,7 @@ type announcement struct {
 		Username, Password string
 	} `json:"credential"`
 	From      string `json:"from"`
+	Control   string `json:"control"`
 	OwnDomain string `json:"own_domain"`
 }
 
