@@ -247,6 +247,62 @@ func TestMonitoringKubernetes(t *testing.T) {
 	}
 }
 
+// TestMonitoringDashboard: the dashboard has the form that Grafana imports: an
+// identity, panels of known types on its 24 columns that do not cover each other,
+// queries with a letter each, and variables for all that is named with a dollar.
+func TestMonitoringDashboard(t *testing.T) {
+	type place struct{ X, Y, W, H int }
+	var d struct {
+		Title, UID    string
+		SchemaVersion int
+		Templating    struct{ List []struct{ Name, Type string } }
+		Panels        []struct {
+			ID      int
+			Type    string
+			Title   string
+			GridPos place
+			Targets []struct{ Expr, RefID string }
+		}
+	}
+	text := read(t, "grafana.json")
+	if err := json.Unmarshal([]byte(text), &d); err != nil {
+		t.Fatal(err)
+	}
+	if d.Title == "" || d.UID == "" || len(d.UID) > 40 || d.SchemaVersion < 36 {
+		t.Errorf("title %q, uid %q, schema version %d", d.Title, d.UID, d.SchemaVersion)
+	}
+	known := map[string]bool{}
+	for _, v := range d.Templating.List {
+		known[v.Name] = slices.Contains([]string{"datasource", "query"}, v.Type)
+	}
+	for _, m := range regexp.MustCompile(`\$\{?([a-z]\w*)`).FindAllStringSubmatch(text, -1) {
+		if !known[m[1]] {
+			t.Errorf("there is no variable %s", m[1])
+		}
+	}
+	ids := map[int]bool{}
+	for i, p := range d.Panels {
+		g := p.GridPos
+		if ids[p.ID] || p.Title == "" || !slices.Contains([]string{"stat", "table", "timeseries"}, p.Type) || g.W < 1 || g.H < 1 || g.X < 0 || g.X+g.W > 24 || len(p.Targets) == 0 {
+			t.Errorf("panel %d %q: %+v", p.ID, p.Title, p)
+		}
+		ids[p.ID] = true
+		letters := map[string]bool{}
+		for _, x := range p.Targets {
+			if x.RefID == "" || letters[x.RefID] || x.Expr == "" {
+				t.Errorf("panel %q: query %+v", p.Title, x)
+			}
+			letters[x.RefID] = true
+		}
+		for _, q := range d.Panels[:i] {
+			o := q.GridPos
+			if g.X < o.X+o.W && o.X < g.X+g.W && g.Y < o.Y+o.H && o.Y < g.Y+g.H {
+				t.Errorf("panel %q covers %q", p.Title, q.Title)
+			}
+		}
+	}
+}
+
 // TestMonitoringMetrics: every metric that a rule or a panel asks for is one that
 // a probe or the exporter gives, with the labels that are named.
 func TestMonitoringMetrics(t *testing.T) {

@@ -313,12 +313,9 @@ func TestPrometheus(t *testing.T) {
 	const often = "scrape_interval: 3s, scrape_timeout: 3s, evaluation_interval: 1s"
 
 	// The rules as we ship them, without their patience.
-	rules, err := os.ReadFile("../../../../testdata/monitoring/alerts.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, filepath.Join(dir, "alerts.yml"), 0o644, regexp.MustCompile(`(?m)^( +for:) .*$`).ReplaceAllString(string(rules), "$1 0s"))
-	central := startPrometheus(t, dir, "central", "global: {"+often+"}\nrule_files: [alerts.yml]\n"+scrape(exporter), "--web.enable-remote-write-receiver")
+	write(t, filepath.Join(dir, "alerts.yml"), 0o644, regexp.MustCompile(`(?m)^( +for:) .*$`).ReplaceAllString(shipped(t, "alerts.yml"), "$1 0s"))
+	own := fmt.Sprintf("  - job_name: handoff-exporter\n    static_configs:\n      - targets: [%q]\n", exporter)
+	central := startPrometheus(t, dir, "central", "global: {"+often+"}\nrule_files: [alerts.yml]\n"+scrape(exporter)+own, "--web.enable-remote-write-receiver")
 	eventually(t, "alerts that fire", func() string { return firing(t, central) }, strings.Join(want, "\n     "))
 	if got := query(t, central, `probe_smtp_finding_info{id="relay-access-denied", expected="true", instance="healthy.ppe-hosted.com"}`); len(got) != 1 {
 		t.Errorf("the documented refusal on 25 of the healthy relay is not told as expected: %v", got)
@@ -358,6 +355,21 @@ func TestPrometheus(t *testing.T) {
 	}, "healthy.ppe-hosted.com RelayFailsFromOnePlace branch")
 	t.Logf("with two vantage points:\n     %s", firing(t, central))
 
+	// Each panel of the dashboard shows something.
+	if res, err := http.Get("http://" + exporter + "/probe?module=none&target=h"); err == nil {
+		res.Body.Close() // one refused request for its panel
+	}
+	panels := dashboard(t)
+	eventually(t, "panels without a series", func() string {
+		var empty []string
+		for _, expr := range panels {
+			if len(query(t, central, expr)) == 0 {
+				empty = append(empty, expr)
+			}
+		}
+		return strings.Join(empty, "\n     ")
+	}, "")
+
 	for _, path := range []string{"/metrics", "/probe?target=" + cases[0].host + "&module=" + cases[0].name, "/probe?target=" + cases[1].host + "&module=" + cases[1].name} {
 		checkMetrics(t, fetch(t, "http://"+exporter+path))
 	}
@@ -376,6 +388,28 @@ func TestPrometheus(t *testing.T) {
 			}
 		}
 	}
+}
+
+// dashboard gives the expressions of the Grafana dashboard with all targets and
+// all vantage points chosen.
+func dashboard(t *testing.T) []string {
+	t.Helper()
+	var d struct {
+		Panels []struct{ Targets []struct{ Expr string } }
+	}
+	if err := json.Unmarshal([]byte(shipped(t, "grafana.json")), &d); err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, p := range d.Panels {
+		for _, x := range p.Targets {
+			out = append(out, strings.NewReplacer("$instance", ".*", "$vantage", ".*").Replace(x.Expr))
+		}
+	}
+	if len(out) == 0 {
+		t.Fatal("the dashboard asks for nothing")
+	}
+	return out
 }
 
 // checkMetrics has promtool read an exposition.
