@@ -81,6 +81,12 @@ func Run(ctx context.Context, t Target, p Plan, o Options) (Result, error) {
 	return res, nil
 }
 
+// Check says what Run would call misuse, without running anything.
+func Check(t Target, p Plan, o Options) error {
+	_, err := prepare(t, p, o)
+	return err
+}
+
 // prepare checks the arguments and fills in defaults.
 func prepare(t Target, p Plan, o Options) (*run, error) {
 	r := &run{target: t, plan: p, opts: o, timeout: o.Timeout, only4: o.Only4, only6: o.Only6, lookups: map[string]*lookup{}}

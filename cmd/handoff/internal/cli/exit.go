@@ -78,7 +78,15 @@ func conclude(err error, started bool, name string, stderr io.Writer) int {
 		hints = append(hints, fmt.Sprintf("'%s --help' shows the usage", name))
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "handoff: %s\n", report.Show(f.text))
+	text := report.Show(f.text)
+	if f.code == exitConfig { // a mistake a line
+		lines := strings.Split(f.text, "\n")
+		for i := range lines {
+			lines[i] = report.Show(lines[i])
+		}
+		text = strings.Join(lines, "\n")
+	}
+	fmt.Fprintf(&b, "handoff: %s\n", text)
 	for _, h := range hints {
 		fmt.Fprintf(&b, "  hint: %s\n", report.Show(h))
 	}

@@ -104,14 +104,14 @@ func (p *program) configFile(cmd *cobra.Command) (*config.File, error) {
 		if os.IsNotExist(err) {
 			return nil, fail(exitNoInput, "no configuration file "+name)
 		}
-		return nil, fail(exitConfig, err.Error(), "'handoff serve --check-config --config "+name+"' says all that is wrong with it")
+		return nil, fail(exitConfig, err.Error())
 	}
 	for _, w := range f.Warnings {
 		p.warn("%s: %s", name, w)
 	}
 	for _, d := range f.DefaultNames() {
 		if !anyFlag(cmd.Root(), d) {
-			return nil, fail(exitConfig, fmt.Sprintf("%s: defaults: no command has a flag --%s", name, d))
+			return nil, fail(exitConfig, fmt.Sprintf("%s: line %d: no command has a flag --%s", name, f.DefaultLine(d), d))
 		}
 	}
 	return f, nil
@@ -141,7 +141,7 @@ func (p *program) fill(cmd *cobra.Command, file *config.File) error {
 			values = []string{v}
 		} else if file != nil {
 			if values = file.Defaults[f.Name]; values != nil {
-				where = "defaults in the configuration file"
+				where = fmt.Sprintf("line %d of the configuration file", file.DefaultLine(f.Name))
 			}
 		}
 		for _, v := range values {

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/config"
@@ -30,6 +32,17 @@ func (p *program) compile(ctx context.Context, m *config.Module) (*module, error
 		if c.password, c.odd, err = m.Secret().Read(ctx); err != nil {
 			return nil, moduleProblem(m, err)
 		}
+	}
+	// What a probe would refuse at each scrape is told at the start.
+	target, plan := j.target, j.plan
+	if target.Host = "relay.invalid"; !c.open() {
+		target.Host = m.Targets[0]
+	}
+	if m.HasCredential() {
+		plan.Credential = probe.NewCredential(target.Host, m.User, c.password)
+	}
+	if err := probe.Check(target, plan, j.options); err != nil {
+		return nil, moduleProblem(m, errors.New(strings.TrimPrefix(err.Error(), "probe: ")))
 	}
 	return c, nil
 }
@@ -82,7 +95,7 @@ func moduleFlags(m *config.Module) *probeFlags {
 		retryWait: time.Minute, noNames: true,
 	}
 	if len(f.ports) == 0 {
-		f.ports = []int{25, 587}
+		f.ports = config.DefaultPorts
 	}
 	if m.Timeout > 0 {
 		f.timeout = time.Duration(m.Timeout)

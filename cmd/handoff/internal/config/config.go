@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net"
 	"net/netip"
@@ -42,6 +43,8 @@ type File struct {
 	Targets []Target `yaml:"targets"`
 	// Warnings are worth telling and no error, as a password in the file.
 	Warnings []string `yaml:"-"`
+
+	lines map[string]int // of the names in Defaults
 }
 
 // Module is one way to probe.
@@ -283,6 +286,10 @@ func (k *checker) line(path []string) int {
 }
 
 func (k *checker) check() {
+	k.file.lines = map[string]int{}
+	for name := range k.file.Defaults {
+		k.file.lines[name] = k.line([]string{"defaults", name})
+	}
 	for _, name := range sorted(k.file.Modules) {
 		m := k.file.Modules[name]
 		if m == nil {
@@ -321,6 +328,9 @@ func (k *checker) check() {
 	}
 }
 
+// DefaultPorts are the ports of a module that names none.
+var DefaultPorts = []int{25, 587}
+
 var (
 	intents    = []string{"auth", "server", "both"}
 	mechanisms = []string{"auto", "plain", "login", "cram-md5", "xoauth2"}
@@ -341,15 +351,24 @@ func (k *checker) module(m *Module) {
 	} else {
 		oneOf("stop_after", m.StopAfter, stops)
 	}
-	for _, p := range m.Ports {
+	for i, p := range m.Ports {
 		if p < 1 || p > 65535 {
 			k.bad(at("ports"), "%d is no port", p)
+		} else if slices.Contains(m.Ports[:i], p) {
+			k.bad(at("ports"), "ports names %d twice", p)
 		}
 	}
-	for p, addr := range m.Connect {
+	for _, p := range slices.Sorted(maps.Keys(m.Connect)) {
+		addr := m.Connect[p]
+		ports := m.Ports
+		if len(ports) == 0 {
+			ports = DefaultPorts
+		}
 		host, port, err := net.SplitHostPort(addr)
 		if n, e := strconv.Atoi(port); err != nil || host == "" || e != nil || n < 1 || n > 65535 || p < 1 || p > 65535 {
 			k.bad(at("connect"), "connect maps a port to ADDRESS:PORT, not %d to %q", p, addr)
+		} else if !slices.Contains(ports, p) {
+			k.bad(at("connect"), "connect names port %d, which is not among ports", p)
 		}
 	}
 	if m.IPVersion != 0 && m.IPVersion != 4 && m.IPVersion != 6 {
@@ -433,6 +452,9 @@ func sorted[T any](m map[string]T) []string {
 	slices.Sort(names)
 	return names
 }
+
+// DefaultLine is where the value of a flag stands.
+func (f *File) DefaultLine(name string) int { return f.lines[name] }
 
 // DefaultNames are the flags that Defaults sets, sorted.
 func (f *File) DefaultNames() []string { return sorted(f.Defaults) }

@@ -60,6 +60,8 @@ func TestRefused(t *testing.T) {
 		{"wrong type", "modules:\n  a:\n    ports: all\n", "line 3"},
 		{"intent", "modules:\n  a:\n    intent: smtp\n", "line 3: intent is one of"},
 		{"port", "modules:\n  a:\n    ports: [0]\n", "line 3: 0 is no port"},
+		{"port twice", "modules:\n  a:\n    ports: [25, 25]\n", "line 3: ports names 25 twice"},
+		{"connect for no port", "modules:\n  a:\n    intent: auth\n    connect: {465: '127.0.0.1:1'}\n", "line 4: connect names port 465"},
 		{"connect", "modules:\n  a:\n    connect: {25: nowhere}\n", "line 3: connect maps"},
 		{"duration", "modules:\n  a:\n    timeout: 10\n", "line 3"},
 		{"data", "modules:\n  a:\n    stop_after: data\n", "line 3: a probe that is repeated"},
