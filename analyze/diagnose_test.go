@@ -311,28 +311,63 @@ func BenchmarkNextTests(b *testing.B) {
 	}
 }
 
-// BenchmarkDiagnosis narrows every single fault down to its cause and prints
-// how many causes are left on average.
+// BenchmarkDiagnosis narrows every single fault and pairs of them down, and
+// prints how large the answer is on average before and after the proposed tests.
 func BenchmarkDiagnosis(b *testing.B) {
-	left, n := 0, 0
-	for b.Loop() {
-		for _, c := range builtinExplainer().causes {
-			s := c.scenes[0]
-			obs := []Observation{seen(&s.endings[0], s.world)}
-			d := NewDiagnosis(obs, customer)
-			for {
-				next, ok := d.Next()
-				if !ok {
-					break
-				}
-				test, _ := find(next.ID)
-				if d.Answer(next.ID, d.show(test, s)[0]) != nil {
-					break
+	x := builtinExplainer()
+	run := func(b *testing.B, each func(ask func(*scene, ...Observation))) {
+		before, after, tests, n := 0, 0, 0, 0
+		for b.Loop() {
+			each(func(s *scene, obs ...Observation) {
+				e := Explain(obs, customer)
+				d := newDiagnosis(e, obs, customer)
+				before += len(d.sets)
+				tests += len(oracle(b, d, s, firstWord))
+				after += len(d.sets)
+				n++
+			})
+		}
+		b.ReportMetric(mean(before, n), "answers-before")
+		b.ReportMetric(mean(after, n), "answers-after")
+		b.ReportMetric(mean(tests, n), "tests")
+		b.ReportMetric(float64(n)/float64(b.N), "diagnoses")
+	}
+	b.Run("singles", func(b *testing.B) {
+		run(b, func(ask func(*scene, ...Observation)) {
+			for _, c := range x.causes {
+				for _, s := range c.scenes {
+					for k := range s.endings {
+						e := &s.endings[k]
+						for _, o := range []Observation{seen(e, s.world), reported(e, s.world)} {
+							if shown(e, &o) && (!e.success || s.succeeds()) {
+								ask(s, o)
+							}
+						}
+					}
 				}
 			}
-			left += len(d.sets)
-			n++
-		}
-	}
-	b.ReportMetric(float64(left)/float64(n), "causes-left")
+		})
+	})
+	// Of the pairs one base, and those whose report and probe show both faults.
+	b.Run("pairs", func(b *testing.B) {
+		run(b, func(ask func(*scene, ...Observation)) {
+			for i, a := range x.causes {
+				for _, c := range x.causes[i+1:] {
+					sa, sc := a.on(&bases[0]), c.on(&bases[0])
+					if sa == nil || sc == nil {
+						continue
+					}
+					s := x.merged(sa, sc)[0]
+					bare := reported(&s.endings[0], s.world)
+					if !shown(&s.endings[0], &bare) {
+						continue
+					}
+					obs := []Observation{bare, probed(s, 25, false), probed(s, 587, true)}
+					if relation(Explain(obs, customer), a.doc.ID, c.doc.ID, obs) == "both" {
+						ask(s, obs...)
+					}
+				}
+			}
+		})
+	})
 }
