@@ -334,6 +334,12 @@ func (j *probeJudge) handshakeWords(g *sessionJudgement, fault transcript.Fault)
 	if fault == transcript.FaultProtocol || fault == transcript.FaultNone {
 		return "what answers on " + p + " does not greet like a mail server", "check host and port"
 	}
+	if g.failure >= 0 {
+		d := g.s.Exchanges[g.failure].Detail
+		if strings.Contains(d, "; a line was cut") || strings.Contains(d, "; the reply had no last line") {
+			return "the relay began a greeting on " + p + " and did not end it", "give it more time, then look for a firewall"
+		}
+	}
 	return "the relay sent no greeting on " + p, "look for a firewall in between"
 }
 

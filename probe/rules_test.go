@@ -479,3 +479,21 @@ func TestNoRoadIsNoRefusal(t *testing.T) {
 		})
 	}
 }
+
+// A greeting that began is no silence.
+func TestAGreetingThatDoesNotEnd(t *testing.T) {
+	for script, headline := range map[string]string{
+		"raw \"220 rel\"\nstall\n": "began a greeting on 25", "< 220-relay.example\nstall\n": "began a greeting on 25", "stall\n": "sent no greeting on 25",
+		"raw \"220 rel\"\nclose\n": "began a greeting on 25", "close\n": "sent no greeting on 25",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			srv, target, o := inMemory(t, []int{25}, script)
+			defer srv.Close()
+			res := run(t, target, probe.Plan{}, o)
+			r := analyze.JudgeProbe(analyze.Probe{Target: host, Intent: analyze.IntentServer, Sessions: res.Sessions}, analyze.Options{})
+			if r.Sessions[0].Verdict != analyze.HandshakeFailed || !strings.Contains(r.Verdict.Headline, headline) {
+				t.Errorf("%q: %s, want %s", script, r.Verdict.Headline, headline)
+			}
+		})
+	}
+}

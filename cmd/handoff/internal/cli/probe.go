@@ -43,9 +43,11 @@ them at sessions[].tls.versions.
 --intent says what port 25 is expected to answer. Under auth, the documented
 "Relay access denied" there is no problem; an acceptance without AUTH is.
 
-Limits: 16 addresses of HOST, 100 senders and recipients, 1 MB and 1,000 reply
-lines per session, --timeout per step (AUTH waits 20 s at least) and --deadline
-for the whole run. What is known when one is reached is still reported.
+Limits: 16 addresses of HOST, 100 senders and recipients, 1 MB of replies in the
+run, 1,000 lines or 256 KB of one, 96 KB of a TLS handshake, --timeout per step
+(AUTH waits 20 s at least) and --deadline for the whole run. What is known when
+one is reached is still reported. Sessions with one server start 200 ms apart,
+ports and addresses side by side.
 
 Exit code: 0 ready as intended, 1 a problem, 3 inconclusive.`,
 		Example: `  handoff probe --bundled
