@@ -60,7 +60,11 @@ func TestNoFrameShowsAPassword(t *testing.T) {
 					}
 				}
 				press(m, "alt+2")
-				for _, r := range c.text { // keys, as a terminal without bracketed paste sends it
+				typed := c.text
+				if size[0] != 80 {
+					typed = "" // the same keys again would tell no more
+				}
+				for _, r := range typed { // keys, as a terminal without bracketed paste sends it
 					if r == '\n' {
 						press(m, "enter")
 					} else {
@@ -72,10 +76,11 @@ func TestNoFrameShowsAPassword(t *testing.T) {
 				press(m, "ctrl+l")
 				m.Update(tea.PasteMsg{Content: strings.ReplaceAll(c.text, "\n", "\r")})
 				noSecret(t, m, "pasted")
-				for range len(c.text) {
+				for range len(typed) {
 					press(m, "backspace")
 					noSecret(t, m, "taken away")
 				}
+				press(m, "ctrl+l")
 				m.Update(tea.PasteMsg{Content: c.text})
 				frames("result", "ctrl+r", "down", "down", "pgdown", "t", "G", "g", "esc", "d", "esc")
 				frames("history", "4", "enter", "down", "t", "esc")
