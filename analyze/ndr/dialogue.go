@@ -405,7 +405,11 @@ func (d *dialogue) read() {
 		}
 		base := b.Doc.LineStart(i)
 		before := d.cur
-		d.line(line, base)
+		if d.dialect == dialectGo {
+			i += d.replyOfGo(line, base, i)
+		} else {
+			d.line(line, base)
+		}
 		if d.cur != nil {
 			if d.cur != before {
 				d.cur.first = i
@@ -416,6 +420,40 @@ func (d *dialogue) read() {
 	if d.cur != nil {
 		d.cur.finishReply()
 	}
+}
+
+// replyOfGo takes a line of go-mail, with the lines of the reply that follow it
+// without code and mark, and says how many those are.
+func (d *dialogue) replyOfGo(line []byte, base, number int) (more int) {
+	s := sayingAt(line)
+	if s.mark == nil || s.mark.who != transcript.Server || !s.strong {
+		d.line(line, base)
+		return 0
+	}
+	doc := d.b.Doc
+	for number+more+1 < d.b.Last && more < 60 {
+		next := doc.Line(number + more + 1)
+		if len(bytes.TrimSpace(next)) == 0 || behindStamp(next) > 0 || isReplyText(next) {
+			break
+		}
+		more++
+	}
+	text := string(line[s.from:s.to])
+	if more == 0 || len(text) < 5 {
+		d.line(line, base)
+		return 0
+	}
+	code := text[:3]
+	d.said(transcript.Server, code+"-"+text[4:], base+s.from, base+s.to, &s)
+	for k := 1; k <= more; k++ {
+		mark := "-"
+		if k == more {
+			mark = " "
+		}
+		at := doc.LineStart(number + k)
+		d.said(transcript.Server, code+mark+string(doc.Line(number+k)), at, doc.LineEnd(number+k), &s)
+	}
+	return more
 }
 
 // line takes one line of the block.
@@ -502,7 +540,7 @@ func (d *dialogue) speaker(s *said, text string) transcript.Speaker {
 // clientText takes what a client sent; Python writes several lines in one.
 func (d *dialogue) clientText(text string, from, to int, s *said) {
 	t := d.cur
-	if t != nil && t.data && len(text) > 2 {
+	if t != nil && t.data && len(text) > 2 && d.dialect != dialectGo {
 		if isDotted(text) {
 			d.said(transcript.Client, ".", from, to, s)
 		}

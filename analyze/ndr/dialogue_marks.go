@@ -22,6 +22,7 @@ const (
 	dialectPHP             // SERVER -> CLIENT: and CLIENT -> SERVER:
 	dialectLetters         // S: and C:, Server: and Client:, RECV: and SEND:
 	dialectBoxed           // [<-] and [->], <rx> and <tx>
+	dialectGo              // C --> S: and C <-- S: of go-mail; the rest of a reply has neither mark nor code
 	dialectBare            // no marks at all: telnet, nc, openssl, JavaMail
 	numDialects
 )
@@ -30,7 +31,7 @@ const (
 var formatOf = [numDialects]string{
 	dialectSwaks: "swaks", dialectArrow: "dialogue", dialectDouble: "dialogue", dialectTriple: "dialogue",
 	dialectLong: "msmtp-debug", dialectSmtplib: "smtplib", dialectQuoted: "dialogue", dialectPHP: "phpmailer",
-	dialectLetters: "dialogue", dialectBoxed: "dialogue", dialectBare: "telnet",
+	dialectLetters: "dialogue", dialectBoxed: "dialogue", dialectGo: "go-mail", dialectBare: "telnet",
 }
 
 // dialogueMark is what stands before a line that was said.
@@ -92,6 +93,8 @@ var dialogueMarks = []dialogueMark{
 	{"Received: ", dialectLetters, transcript.Server, false, 0},
 	{"Sending: ", dialectLetters, transcript.Client, false, 0},
 	{"Sent: ", dialectLetters, transcript.Client, false, 0},
+	{"C --> S: ", dialectGo, transcript.Client, false, 0},
+	{"C <-- S: ", dialectGo, transcript.Server, false, 0},
 	{"S: ", dialectLetters, transcript.Server, false, 0},
 	{"C: ", dialectLetters, transcript.Client, false, 0},
 	{"R: ", dialectLetters, transcript.Server, false, 0},

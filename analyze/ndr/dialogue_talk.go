@@ -70,16 +70,23 @@ func (t *talk) empty() bool { return len(t.session.Exchanges) == 0 && !t.connect
 // are its place in Doc.Text.
 func (t *talk) client(text string, from, to int) {
 	t.finishReply()
+	verb := transcript.Verb(text)
 	if t.data {
-		t.masker.Line(transcript.Other, text)
-		if text != "." {
+		unseen := t.session.Source == formatOf[dialectGo] && (verb == "QUIT" || verb == "RSET")
+		if !unseen {
+			t.masker.Line(transcript.Other, text)
+		}
+		if text != "." && !unseen {
 			return
 		}
 		t.data = false
-		t.wait(t.add(transcript.Exchange{Stage: transcript.StageData, Command: ".", Span: t.b.span(from, to)}))
-		return
+		if verb != "RSET" { // go-mail goes on with RSET when the message was taken
+			t.wait(t.add(transcript.Exchange{Stage: transcript.StageData, Command: ".", Span: t.b.span(from, to)}))
+		}
+		if !unseen {
+			return
+		}
 	}
-	verb := transcript.Verb(text)
 	if t.upgrading && verb != "" {
 		t.handshake(transcript.Exchange{})
 	}
@@ -236,10 +243,10 @@ func (t *talk) answer(r transcript.Reply) {
 // follows one of them, its reply came before, even if an excerpt lacks it.
 func (t *talk) fits(r *transcript.Reply, i int) bool {
 	e := &t.session.Exchanges[i]
-	switch transcript.Verb(e.Command) {
+	switch verb := transcript.Verb(e.Command); verb {
 	case "EHLO", "HELO", "LHLO", "STARTTLS", "AUTH":
 	default:
-		return true
+		return r.Code != 221 || verb == "QUIT" // RFC 5321 §4.3.2
 	}
 	if r.Class() >= 4 {
 		s := r.Stage()

@@ -676,6 +676,10 @@ var hostCues = []struct {
 	{"--host=", 2},
 	{"--host ", 2},
 	{"telnet ", 2},
+	{"$ nc ", 2},
+	{"# nc ", 2},
+	{"$ ncat ", 2},
+	{"# ncat ", 2},
 	{"certificate is not valid for ", 3},
 	{"did not match expected name ", 3},
 	{"did not match expected cn=", 3},
@@ -940,6 +944,13 @@ func (s *settings) cues(b *Block, line []byte, base int) {
 			at := i + len(c.words)
 			for at < len(line) && (line[at] == ' ' || line[at] == '"' || line[at] == '\'' || line[at] == '\\' || line[at] == '(' || line[at] == '`') {
 				at++
+			}
+			for at < len(line) && line[at] == '-' && c.words[len(c.words)-1] == ' ' {
+				n := bytes.IndexByte(line[at:], ' ') // an option of a command
+				if n < 0 {
+					break
+				}
+				at = skipBlanks(line, at+n)
 			}
 			for _, scheme := range []string{"ssl://", "tls://", "tcp://", "smtp://", "smtps://"} {
 				if foldPrefix(line[at:], scheme) {

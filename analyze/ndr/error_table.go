@@ -392,6 +392,7 @@ var programPhrases = []programPhrase{
 	{"time out", transcript.FaultTimeout, "", effectFault},
 	{"timeout=", transcript.FaultNone, "", effectNothing},
 	{"timeout =", transcript.FaultNone, "", effectNothing},
+	{"timeout   : ", transcript.FaultNone, "", effectNothing}, // of a TLS session, by openssl
 	{"timeout", transcript.FaultTimeout, "", effectFault},
 	{"zeitüberschreitung", transcript.FaultTimeout, "", effectFault},
 	{"zeitlimit", transcript.FaultTimeout, "", effectFault},
