@@ -269,15 +269,15 @@ var table = []Row{
 		ID: "U5", Verbs: []Verb{Auth}, Says: "AUTH without a mechanism",
 		Reply: Reply{501, "5.5.4", "Syntax: AUTH mechanism"}, Basis: []string{"postfix"}, when: malformed(NoArgument),
 	},
+	{ // Postfix looks at the transaction first, also where somebody is logged in.
+		ID: "U7", Verbs: []Verb{Auth}, Says: "AUTH inside a transaction",
+		Reply: Reply{503, "5.5.1", "Error: MAIL transaction in progress"}, Basis: []string{"postfix"},
+		when: func(v *view) bool { return v.s.InMail },
+	},
 	{
 		ID: "U7", Verbs: []Verb{Auth}, Says: "a second AUTH",
 		Reply: Reply{503, "5.5.1", "Error: already authenticated"}, Basis: []string{"postfix"},
 		when: func(v *view) bool { return v.loggedIn() },
-	},
-	{
-		ID: "U7", Verbs: []Verb{Auth}, Says: "AUTH inside a transaction",
-		Reply: Reply{503, "5.5.1", "Error: MAIL transaction in progress"}, Basis: []string{"postfix"},
-		when: func(v *view) bool { return v.s.InMail },
 	},
 	{
 		ID: "U8", Verbs: []Verb{Auth}, Says: "too many AUTH commands from one address",
