@@ -27,12 +27,6 @@ func Analyze(input []byte, o Options) *Report {
 	return judgeCases(cases, text, in, o)
 }
 
-// JudgeCases judges what the readers found in one input. Spans of the cases are
-// places in that input; without it (nil) the report has no quotes.
-func JudgeCases(cases []ndr.Case, input []byte, o Options) *Report {
-	return judgeCases(cases, input, inputOf(input, &o), o)
-}
-
 func inputOf(input []byte, o *Options) *Input {
 	in := &Input{Source: o.Source, Bytes: int64(len(input)), Message: o.Origin.Message, SHA256: o.Origin.SHA256}
 	if o.Origin.Size > 0 {

@@ -99,20 +99,3 @@ func (x *Explainer) reword(r *Report) {
 		f.Not, f.Source = page.Not, page.Source
 	}
 }
-
-// Replies are the refusals that the relay itself gives in a cause's scenarios,
-// as it says them, in the order of the road.
-func Replies(d causes.Doc) []string {
-	x, _ := NewExplainer([]causes.Doc{d})
-	var out []string
-	for _, c := range x.causes {
-		for _, s := range c.scenes {
-			for i := range s.endings {
-				if t := s.endings[i].text; t != "" && !slices.Contains(out, t) {
-					out = append(out, t)
-				}
-			}
-		}
-	}
-	return out
-}

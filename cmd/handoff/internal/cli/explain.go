@@ -22,9 +22,9 @@ func (p *program) explainCommand() *cobra.Command {
 		Short: "what a finding or cause means, how to reproduce it, what to do",
 		Long: `explain prints the page of a cause or a finding: what it means, how it shows,
 who mends it and how, what it is confused with, what not to waste time on, and
-on whose word all this is said. Without an ID it lists all pages. A rule of the
-decision table ("P1") and a statement of the service's article ("A13") are
-explained too.
+on whose word all this is said. Without an ID it lists all pages. A test that a
+report proposes ("probe-587"), a rule of the decision table ("P1") and a statement
+of the service's article ("A13") are explained too.
 
 --causes DIR lays a folder of your own pages over those of the program, here and
 in analyze, probe, diagnose and check; --lint DIR checks such a folder and prints
@@ -122,10 +122,22 @@ func (p *program) listPages(docs []causes.Doc) error {
 			}
 		}
 	}
+	b.WriteString("\ntests: what tells causes apart, as reports propose it\n")
+	for _, t := range analyze.Catalogue() {
+		b.WriteString(wrap(t.Do, fmt.Sprintf("  %-*s  ", widest, t.ID), strings.Repeat(" ", widest+4)))
+	}
 	if _, err := io.WriteString(p.stdout, b.String()); err != nil {
 		return cannotWrite(err)
 	}
 	return nil
+}
+
+// testText is a test of the catalogue for the terminal.
+func testText(t analyze.CatalogueTest) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s   (test)\n\nDO\n%s\nBY\n  %s, %s\n", t.ID, wrap(t.Do, "  ", "  "), t.Who, t.Cost)
+	b.WriteString("\nSHOWS\n" + wrap("What it would show under each cause that is left stands beside the test in a report. 'handoff diagnose' makes the tests that are harmless by itself and asks for the others.", "  ", "  "))
+	return b.String()
 }
 
 func (p *program) explain(docs []causes.Doc, id string) error {
@@ -137,6 +149,14 @@ func (p *program) explain(docs []causes.Doc, id string) error {
 			return cannotWrite(err)
 		}
 		return nil
+	}
+	for _, t := range analyze.Catalogue() {
+		if t.ID == strings.ToLower(id) {
+			if _, err := io.WriteString(p.stdout, testText(t)); err != nil {
+				return cannotWrite(err)
+			}
+			return nil
+		}
 	}
 	if rows := policy.Rules(policy.RuleID(strings.ToUpper(id))); len(rows) > 0 {
 		_, err := io.WriteString(p.stdout, ruleText(rows))
