@@ -762,7 +762,7 @@ func (d *dialogue) join() {
 					if next.dialled.Host == "" {
 						next.dialled = t.dialled
 					}
-					next.fail(e.Fault, "", e.Span.Offset, e.Span.End)
+					next.fail(e.Fault, "", 0, 0)
 					n := &next.session.Exchanges[len(next.session.Exchanges)-1]
 					for k := range next.session.Exchanges {
 						if next.session.Exchanges[k].Fault != transcript.FaultNone {
@@ -798,6 +798,7 @@ func (d *dialogue) cases() []Case {
 				t.handshake(transcript.Exchange{Stage: transcript.StageTLS, Fault: transcript.FaultClosed, Span: e.Reply.Span})
 			}
 		}
+		t.late()
 		t.unanswered()
 		if t.empty() && t.dialled.IsZero() {
 			continue

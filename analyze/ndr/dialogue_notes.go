@@ -283,6 +283,7 @@ func (d *dialogue) connection(kind noteKind, words []byte, base int) {
 		}
 	}
 	t := d.open(kind)
+	t.opened = true
 	if port != 0 && t.session.Port == 0 {
 		t.session.Port = port
 	}
@@ -363,13 +364,21 @@ func (d *dialogue) program(line []byte, at, base int) {
 			t.silent(base+at, base+len(line))
 		}
 	}
-	p, _ := programSays(words)
+	p, where := programSays(words)
 	if p == nil {
 		if d.b.inLetterhead(base) {
 			return
 		}
 		d.around.scan(d.b, line, base)
 		d.pendingReply(words, base+at)
+		return
+	}
+	if n, end := replyAround(words, where); n >= 0 {
+		// "… 421 4.4.2 H Error: timeout exceeded": the server's words, told again.
+		d.around.scan(d.b, line, base)
+		if !d.pendingReply(words, base+at) && t == nil {
+			d.toldBefore(words, n, end, base+at)
+		}
 		return
 	}
 	switch p.effect {

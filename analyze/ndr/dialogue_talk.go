@@ -39,9 +39,11 @@ type talk struct {
 	artefact  transcript.Span // the tester ate a line
 	masked    bool
 
-	told    int  // how much the words about a fault of TLS tell, see tlsTells
-	checked int  // exchanges that were looked at for a failure
-	bad     bool // one of them failed
+	before  transcript.Exchange // a fault that the program told before its dialogue
+	opened  bool                // a note of the connection came
+	told    int                 // how much the words about a fault of TLS tell, see tlsTells
+	checked int                 // exchanges that were looked at for a failure
+	bad     bool                // one of them failed
 
 	clock stamp
 	first int // line where the connection begins
@@ -174,6 +176,12 @@ func (t *talk) answer(r transcript.Reply) {
 	s := t.session
 	t.connected = true
 	if t.greets(&r) {
+		if len(s.Exchanges) == 1 && s.Exchanges[0].Fault != transcript.FaultNone && !t.opened {
+			// Told before the dialogue, in which it comes last.
+			t.before = s.Exchanges[0]
+			s.Exchanges = s.Exchanges[:0]
+			t.bad, t.checked = false, 0
+		}
 		t.greeted = true
 		t.readBanner(&r)
 		t.session.Implicit = t.session.Implicit || t.secure
@@ -457,6 +465,36 @@ func (t *talk) fail(fault transcript.Fault, stage transcript.Stage, from, to int
 	}
 	t.add(e)
 	t.closes(fault)
+}
+
+// late gives a fault that was told before the dialogue its place at the end.
+func (t *talk) late() {
+	e := &t.before
+	if e.Fault == transcript.FaultNone || t.failed() {
+		return
+	}
+	if e.Stage == transcript.StageTLS && !t.secure && !t.upgrading && len(t.pending) == 0 {
+		t.add(*e) // it looked for STARTTLS and did not find it
+		return
+	}
+	if !t.cutShort() && !t.upgrading && !t.loggedIn {
+		return
+	}
+	t.over, t.quitting = false, false
+	stage := e.Stage
+	if stage == transcript.StageConnect || stage == transcript.StageGreet || stage == transcript.StageTLS && !t.upgrading {
+		stage = ""
+	}
+	fault := e.Fault
+	if fault == transcript.FaultTLS && !t.upgrading {
+		fault = transcript.FaultClosed // TLS was up: the line broke
+	}
+	t.fail(fault, stage, 0, 0)
+	for i := range t.session.Exchanges {
+		if x := &t.session.Exchanges[i]; x.Fault != transcript.FaultNone {
+			x.Span = e.Span
+		}
+	}
 }
 
 // unanswered marks a final dot whose reply the text does not show: the message

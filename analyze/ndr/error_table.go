@@ -391,6 +391,7 @@ var programPhrases = []programPhrase{
 	{"time-out", transcript.FaultTimeout, "", effectFault},
 	{"time out", transcript.FaultTimeout, "", effectFault},
 	{"timeout=", transcript.FaultNone, "", effectNothing},
+	{"timeout   :", transcript.FaultNone, "", effectNothing}, // openssl's list of the session
 	{"timeout =", transcript.FaultNone, "", effectNothing},
 	{"timeout   : ", transcript.FaultNone, "", effectNothing}, // of a TLS session, by openssl
 	{"timeout", transcript.FaultTimeout, "", effectFault},
