@@ -39,6 +39,10 @@ const (
 	maxGunzip     = 16 << 20 // bytes out of a gzip
 )
 
+// large is the size in bytes from which a text is counted before lists of its
+// pieces are made: a list that grows leaves its own size behind.
+const large = 1 << 20
+
 // Document is an input and its cleaned view.
 type Document struct {
 	// Text is the cleaned view: UTF-8, lines ended by LF. It is the input itself
@@ -161,6 +165,15 @@ func (d *Document) index() {
 	d.indexed = len(d.maps) + 1
 	if d.starts == nil {
 		d.starts = make([]int32, 0, min(16+len(d.Text)/30, 1<<18))
+	}
+	if len(d.Text) > large {
+		lines := min(bytes.Count(d.Text, lf)+1, maxLines)
+		if lines > cap(d.starts) {
+			d.starts = make([]int32, 0, lines)
+		}
+		if lines > cap(d.heads) {
+			d.heads = make([]byte, 0, lines)
+		}
 	}
 	d.starts, d.heads = d.starts[:0], d.heads[:0]
 	for at := 0; at < len(d.Text); {

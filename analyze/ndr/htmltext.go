@@ -34,6 +34,9 @@ func (d *Document) markup() {
 	}
 	d.keepRicher()
 	r := d.rewriter(text, len(text)+16)
+	if len(text) > large {
+		r.m.segments = make([]segment, 0, min(bytes.Count(text, []byte{'<'})+64, maxSegments))
+	}
 	d.rewriteParts(r, func(p *part, from, to int) {
 		switch {
 		case p != nil && p.how == treatDrop:

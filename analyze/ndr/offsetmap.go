@@ -104,6 +104,15 @@ func (r *rewriter) room(n int) int {
 	return n
 }
 
+// add appends a segment. Room is doubled: append itself grows long lists by a
+// quarter, and leaves five times their size behind.
+func (r *rewriter) add(s segment) {
+	if n := len(r.m.segments); n == cap(r.m.segments) {
+		r.m.segments = append(make([]segment, 0, max(2*n, 64)), r.m.segments...)
+	}
+	r.m.segments = append(r.m.segments, s)
+}
+
 // copy takes over source[in:end] byte for byte.
 func (r *rewriter) copy(in, end int) {
 	n := r.room(end - in)
@@ -118,7 +127,7 @@ func (r *rewriter) copy(in, end int) {
 			return
 		}
 	}
-	r.m.segments = append(r.m.segments, segment{out: int32(len(r.out)), in: int32(in), end: int32(end), kind: segCopy})
+	r.add(segment{out: int32(len(r.out)), in: int32(in), end: int32(end), kind: segCopy})
 	r.out = append(r.out, r.source[in:end]...)
 }
 
@@ -139,7 +148,7 @@ func (r *rewriter) put(b []byte, in, end int, kind segmentKind) {
 			}
 		}
 	}
-	r.m.segments = append(r.m.segments, segment{out: int32(len(r.out)), in: int32(in), end: int32(end), kind: kind})
+	r.add(segment{out: int32(len(r.out)), in: int32(in), end: int32(end), kind: kind})
 	r.out = append(r.out, b[:n]...)
 }
 
@@ -156,7 +165,7 @@ func (r *rewriter) wide(c byte, in int) {
 			return
 		}
 	}
-	r.m.segments = append(r.m.segments, segment{out: int32(len(r.out)), in: int32(in), end: int32(in + 2), kind: segWide})
+	r.add(segment{out: int32(len(r.out)), in: int32(in), end: int32(in + 2), kind: segWide})
 	r.out = append(r.out, c)
 }
 
@@ -181,7 +190,7 @@ func (d *Document) apply(r *rewriter) {
 		d.limit("decoded text")
 	}
 	if len(r.m.segments) == 0 {
-		r.m.segments = append(r.m.segments, segment{kind: segAtom})
+		r.add(segment{kind: segAtom})
 	}
 	d.maps = append(d.maps, r.m)
 	d.Text = r.out

@@ -136,7 +136,7 @@ func (r *rewriter) base64(b [3]byte, in, end int) {
 	if end-in != 4 {
 		kind = segAtom // a line end stands inside the group
 	}
-	r.m.segments = append(r.m.segments, segment{out: int32(len(r.out)), in: int32(in), end: int32(end), kind: kind})
+	r.add(segment{out: int32(len(r.out)), in: int32(in), end: int32(end), kind: kind})
 	r.out = append(r.out, b[0], b[1], b[2])
 }
 
