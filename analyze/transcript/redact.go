@@ -134,7 +134,18 @@ type hit struct {
 // find collects the hits of the whole text, in order, not overlapping, each on
 // one line.
 func (r Redactor) find(text string) []hit {
-	views, covered := decodedViews(text)
+	var seen []hit // in other readings of the text
+	look := func(v *view) {
+		f := finder{text: v.text}
+		f.run()
+		for _, h := range r.chosen(&f) {
+			seen = append(seen, v.source(h)...)
+		}
+	}
+	dumps, covered := decodedViews(text, look)
+	for _, v := range dumps {
+		look(v)
+	}
 	var hits []hit
 	for _, part := range rest(text, covered) {
 		f := finder{text: text[part[0]:part[1]]}
@@ -145,13 +156,7 @@ func (r Redactor) find(text string) []hit {
 			hits = append(hits, h)
 		}
 	}
-	for _, v := range views {
-		f := finder{text: v.text}
-		f.run()
-		for _, h := range r.chosen(&f) {
-			hits = append(hits, v.source(h)...)
-		}
-	}
+	hits = append(hits, seen...)
 	blocks := base64Blocks(text)
 	var inside [][]hit
 	for _, b := range blocks {
@@ -159,7 +164,7 @@ func (r Redactor) find(text string) []hit {
 		f.run()
 		inside = append(inside, r.chosen(&f))
 	}
-	hits = append(hits, r.known(text, views, blocks, hits, inside)...)
+	hits = append(hits, r.known(text, dumps, blocks, hits, inside)...)
 	if r.Level == Strict {
 		hits = append(hits, r.personal(text, hits)...)
 		for i, b := range blocks {
@@ -198,7 +203,7 @@ func rest(text string, covered [][2]int) [][2]int {
 
 // known looks everywhere for the secrets that we hold and for those that the
 // grammar found. It returns hits of the text and adds to those inside blocks.
-func (r Redactor) known(text string, views []*view, blocks []base64Block, hits []hit, inside [][]hit) []hit {
+func (r Redactor) known(text string, dumps []*view, blocks []base64Block, hits []hit, inside [][]hit) []hit {
 	var out []hit
 	look := func(s *Secrets) {
 		if s == nil || len(s.windows) == 0 {
@@ -214,10 +219,7 @@ func (r Redactor) known(text string, views []*view, blocks []base64Block, hits [
 			}
 			out = append(out, hit{start: f.start, end: f.end, kind: "secret", value: s.values[f.secret]})
 		}
-		for _, v := range views {
-			if v.columns == nil {
-				continue // Secrets undoes these encodings itself
-			}
+		for _, v := range dumps { // Secrets undoes the other encodings itself
 			for _, f := range s.find(nil, v.text) {
 				out = append(out, v.source(hit{start: f.start, end: f.end, kind: "secret", value: s.values[f.secret]})...)
 			}

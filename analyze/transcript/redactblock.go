@@ -83,8 +83,7 @@ func decodeLines(text string, lines [][2]int) (view, bool) {
 		b.Write(raw)
 		for i := range raw {
 			q := l[0] + i/3*4
-			v.from = append(v.from, uint32(q))
-			v.to = append(v.to, uint32(min(q+4, l[1])))
+			v.add(q, min(q+4, l[1]))
 		}
 	}
 	v.text = b.String()
@@ -109,26 +108,26 @@ func (b *base64Block) source(hits []hit) []hit {
 	for i := 0; i < len(hits); i++ {
 		h := hits[i]
 		// Two hits in one group go together.
-		for i+1 < len(hits) && b.from[hits[i+1].start] < b.to[h.end-1] {
+		for i+1 < len(hits) && b.from(hits[i+1].start) < b.to(h.end-1) {
 			i++
 			h.end = hits[i].end
 		}
 		// One piece per line of base64.
 		for at := h.start; at < h.end; {
 			first := at
-			for at+1 < h.end && (b.from[at+1] == b.from[at] || b.from[at+1] == b.to[at]) {
+			for at+1 < h.end && (b.from(at+1) == b.from(at) || b.from(at+1) == b.to(at)) {
 				at++
 			}
 			// The bytes beside the hit in its first and last group stay.
 			lo, hi := first, at+1
-			for lo > 0 && b.from[lo-1] == b.from[first] {
+			for lo > 0 && b.from(lo-1) == b.from(first) {
 				lo--
 			}
-			for hi < len(b.from) && b.from[hi] == b.from[at] {
+			for hi < b.n && b.from(hi) == b.from(at) {
 				hi++
 			}
 			m := h
-			m.start, m.end = int(b.from[first]), int(b.to[at])
+			m.start, m.end = b.from(first), b.to(at)
 			head, tail := b.text[lo:first], b.text[at+1:hi]
 			m.fill = func(token string) string {
 				s := head + token + tail

@@ -1,22 +1,78 @@
 package transcript
 
 import (
+	"sort"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// view is a text made from another: from and to say which bytes of the source
-// each of its bytes stands for.
+// view is a text made from another: places say which bytes of the source each
+// of its bytes stands for.
 type view struct {
-	text     string
-	from, to []uint32
-	columns  []columns // hex dumps: the second place of each byte
+	text string
+	places
+	columns []columns // hex dumps: the second place of each byte
 }
+
+// places are the stretches of a source that the bytes of a text stand for, byte
+// by byte. Most stand for one byte each, one behind the other: they are kept as
+// runs, since a text is large at times.
+type places struct {
+	runs []placeRun
+	n    int // bytes
+	last int // the run that was asked for last
+}
+
+// placeRun are the bytes from at to the next run. Each stands for size bytes of
+// the source, one behind the other from a place on, or all for the same ones.
+type placeRun struct {
+	at, from, size uint32
+	same           bool
+}
+
+// add tells where the next byte of the text comes from.
+func (p *places) add(from, to int) {
+	at, size := uint32(p.n), uint32(to-from)
+	p.n++
+	if k := len(p.runs); k > 0 && p.runs[k-1].size == size {
+		r := &p.runs[k-1]
+		switch n := at - r.at; {
+		case !r.same && uint32(from) == r.from+n*size:
+			return
+		case uint32(from) == r.from && (r.same || n == 1):
+			r.same = true
+			return
+		}
+	}
+	if n := len(p.runs); n == cap(p.runs) {
+		p.runs = append(make([]placeRun, 0, max(2*n, 16)), p.runs...) // append leaves much behind
+	}
+	p.runs = append(p.runs, placeRun{at: at, from: uint32(from), size: size})
+}
+
+// at is the stretch of the source that the byte i stands for.
+func (p *places) at(i int) (from, to int) {
+	k := p.last
+	if int(p.runs[k].at) > i || k+1 < len(p.runs) && int(p.runs[k+1].at) <= i {
+		k = sort.Search(len(p.runs), func(k int) bool { return int(p.runs[k].at) > i }) - 1
+		p.last = k
+	}
+	r := p.runs[k]
+	from = int(r.from)
+	if !r.same {
+		from += (i - int(r.at)) * int(r.size)
+	}
+	return from, from + int(r.size)
+}
+
+// from is where the stretch of the byte i begins, to is behind it.
+func (p *places) from(i int) int { from, _ := p.at(i); return from }
+func (p *places) to(i int) int   { _, to := p.at(i); return to }
 
 // source is the hit in the source of the view.
 func (v *view) source(h hit) []hit {
-	if h.start >= h.end || h.end > len(v.from) {
+	if h.start >= h.end || h.end > v.n {
 		return nil
 	}
 	if h.value == "" {
@@ -24,7 +80,7 @@ func (v *view) source(h hit) []hit {
 	}
 	if v.columns == nil {
 		m := h
-		m.start, m.end = int(v.from[h.start]), int(v.to[h.end-1])
+		m.start, m.end = v.from(h.start), v.to(h.end-1)
 		return []hit{m}
 	}
 	// In a hex dump the bytes of one line stand together, in each column.
@@ -48,24 +104,14 @@ func (v *view) source(h hit) []hit {
 	return out
 }
 
-// newView is an empty view with room for n bytes.
-func newView(n int) *view {
-	return &view{from: make([]uint32, 0, n), to: make([]uint32, 0, n)}
-}
-
-// add tells where the next byte of the view comes from.
-func (v *view) add(from, to int) {
-	v.from = append(v.from, uint32(from))
-	v.to = append(v.to, uint32(to))
-}
-
 // maxView bounds the memory of one view; a longer text is looked at in parts.
 const maxView = 1 << 20
 
 // decodedViews are the other readings of a text: quoted-printable undone, HTML
-// as text, hex dumps as what they dump. What is covered makes no sense but in
-// its other reading.
-func decodedViews(text string) (views []*view, covered [][2]int) {
+// as text, hex dumps as what they dump. The first two are given to look, one
+// after the other, since they are as large as the text; the dumps are returned.
+// What is covered makes no sense but in its other reading.
+func decodedViews(text string, look func(*view)) (dumps []*view, covered [][2]int) {
 	if strings.Contains(text, "=3D") || strings.Contains(text, "=3d") || strings.Contains(text, "uoted-") || strings.Contains(text, "UOTED-") {
 		parts, said := quotedPrintable(text)
 		if said {
@@ -74,24 +120,32 @@ func decodedViews(text string) (views []*view, covered [][2]int) {
 		for _, r := range parts {
 			each(text, r[0], r[1], func(from, to int) {
 				v := qpView(text, from, to)
-				views = append(views, v)
+				look(v)
 				if looksHTML(v.text) {
-					views = append(views, htmlView(v.text, 0, len(v.text)).over(v))
+					look(htmlView(v.text, 0, len(v.text)).over(v))
 				}
 			})
 		}
 	}
+	var room []placeRun
 	for _, part := range rest(text, covered) {
 		if !looksHTML(text[part[0]:part[1]]) {
 			continue
 		}
-		each(text, part[0], part[1], func(from, to int) { views = append(views, htmlView(text, from, to)) })
+		each(text, part[0], part[1], func(from, to int) {
+			if room == nil && to-from > maxView/4 {
+				// Counted first: a list that grows leaves its own size behind.
+				room = make([]placeRun, 0, 2*(strings.Count(text[from:to], "<")+strings.Count(text[from:to], "&")+8))
+			}
+			v := view{places: places{runs: room}}
+			look(v.html(text, from, to))
+			room = v.runs[:0] // the parts of a large text take turns
+		})
 	}
 	if len(covered) > 0 {
-		return views, covered
+		return nil, covered
 	}
-	dumps, covered := hexViews(text)
-	return append(views, dumps...), covered
+	return hexViews(text)
 }
 
 // each calls f with parts of text[from:to] that end at line ends.
@@ -110,10 +164,12 @@ func each(text string, from, to int, f func(from, to int)) {
 
 // over is the view seen through another one that it was made from.
 func (v *view) over(base *view) *view {
-	for i := range v.from {
-		v.from[i] = base.from[v.from[i]]
-		v.to[i] = base.to[v.to[i]-1]
+	var seen places
+	for i := range v.n {
+		from, to := v.at(i)
+		seen.add(base.from(from), base.to(to-1))
 	}
+	v.places = seen
 	return v
 }
 
@@ -187,7 +243,7 @@ func nextLine(text string, i int) int {
 }
 
 func qpView(text string, from, to int) *view {
-	v := newView(to - from)
+	v := new(view)
 	var b strings.Builder
 	b.Grow(to - from)
 	for i := from; i < to; {
@@ -222,7 +278,11 @@ func looksHTML(text string) bool {
 // htmlView is HTML as text: tags vanish, those of blocks end a line, character
 // references are read.
 func htmlView(text string, from, to int) *view {
-	v := newView(to - from)
+	return new(view).html(text, from, to)
+}
+
+// html makes the view that of HTML.
+func (v *view) html(text string, from, to int) *view {
 	var b strings.Builder
 	b.Grow(to - from)
 	fresh := true // at the start of a line
@@ -396,8 +456,7 @@ func utf16View(text []byte) (v *view, big, ok bool) {
 		n := b.Len()
 		b.WriteRune(r)
 		for range b.Len() - n {
-			v.from = append(v.from, uint32(i))
-			v.to = append(v.to, uint32(i+size))
+			v.add(i, i+size)
 		}
 		i += size
 	}
@@ -414,7 +473,7 @@ func (r Redactor) redactWide(text []byte, v *view, big bool) ([]byte, []Masked) 
 	out := make([]byte, 0, len(text))
 	done := 0
 	for i := range hits {
-		from, to := int(v.from[hits[i].start]), int(v.to[hits[i].end-1])
+		from, to := v.from(hits[i].start), v.to(hits[i].end-1)
 		token := masked[i].Token
 		if hits[i].fill != nil {
 			token = hits[i].fill(token)
