@@ -107,8 +107,8 @@ func TestHeavy(t *testing.T) {
 		bomb += fmt.Sprintf("  %c: &%c [%s*%c]\n", c, c, strings.Repeat(fmt.Sprintf("*%c, ", c-1), 8), c-1)
 	}
 	for name, text := range map[string]string{
-		"one key again and again":      "defaults:\n" + strings.Repeat("  a: &x [1]\n", 50_000),
-		"many keys":                    "defaults:\n" + lines(80_000, "  k%d: 1\n"),
+		"one key again and again":      "defaults:\n" + strings.Repeat("  a: &x [1]\n", 20_000),
+		"many keys":                    "defaults:\n" + lines(20_000, "  k%d: 1\n"),
 		"many aliases of a mapping":    "modules:\n  m: &m\n" + lines(5000, "    k%d: 1\n") + lines(4000, "  m%d: *m\n"),
 		"aliases of aliases":           bomb,
 		"a mapping that holds itself":  "modules: &m\n  a: *m\n",

@@ -129,6 +129,7 @@ func BenchmarkFleet(b *testing.B) {
 	const targets, every, relays = 2000, 15 * time.Second, 4
 	f := startFleet(b, relays, targets)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 200}}
+	slots := make(chan struct{}, 100)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	failed := 0
@@ -139,7 +140,9 @@ func BenchmarkFleet(b *testing.B) {
 		for i := range targets {
 			at := began.Add(time.Duration(round)*every + time.Duration(i)*every/targets)
 			time.Sleep(time.Until(at))
+			slots <- struct{}{} // a machine that falls behind sends no burst
 			wg.Go(func() {
+				defer func() { <-slots }()
 				if !f.scrape(client, i) {
 					mu.Lock()
 					failed++
