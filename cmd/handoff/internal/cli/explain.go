@@ -211,6 +211,10 @@ func pageText(d causes.Doc) string {
 			b.WriteString("  " + report.Show(s) + "\n")
 		}
 	}
+	if d.Finding {
+		part("\nSEE IT")
+		b.WriteString("  " + seeFinding(d.ID) + "\n")
+	}
 	if len(d.Scenarios) > 0 {
 		part("\nREPRODUCE")
 		if d.Preset != "" {
@@ -265,6 +269,45 @@ func reproduce(d *causes.Doc) string {
 		return "handoff probe --bundled --scenario " + d.Preset
 	}
 	return "handoff relay try " + d.Preset + " | handoff analyze"
+}
+
+// findingCommands are the commands that show a finding: on the bundled relay where
+// that can be made so, else at one's own host, domain or text. The first row whose
+// words begin the id counts.
+var findingCommands = []struct{ id, command string }{
+	{"relay-access-denied", "handoff probe --bundled"},
+	{"auth-accepted", "handoff probe --bundled"},
+	{"starttls-not-offered", "handoff probe --bundled --scenario starttls-stripped"},
+	{"starttls-injection", "handoff probe --bundled --scenario injection"},
+	{"banner-mismatch", "handoff probe --bundled --scenario not-the-relay"},
+	{"certificate-not-trusted", "handoff probe --bundled --scenario cert-unknown-ca"},
+	{"spf-", "handoff probe HOST --from ADDRESS"},
+	{"dmarc-", "handoff probe HOST --from ADDRESS"},
+	{"mx-not-relay", "handoff probe HOST --from ADDRESS"},
+	{"mta-sts", "handoff probe HOST --from ADDRESS"},
+	{"sender-domain-unresolvable", "handoff probe HOST --from ADDRESS"},
+	{"password-", "handoff probe HOST --user U --password-file FILE"},
+	{"tls-old", "handoff probe HOST --tls-scan"},
+	{"addresses-differ", "handoff probe HOST --all-addresses"},
+	{"charset-unknown", "handoff analyze FILE"},
+	{"foreign-relay-denied", "handoff analyze FILE"},
+	{"lookalike-host", "handoff analyze FILE"},
+	{"queue-expired", "handoff analyze FILE"},
+	{"secret-masked", "handoff analyze FILE"},
+	{"split-host", "handoff analyze FILE"},
+	{"unreadable-input", "handoff analyze FILE"},
+	{"limit-reached", "handoff analyze FILE"},
+	{"", "handoff probe HOST"},
+}
+
+// seeFinding is the command that shows a finding where there is one to show.
+func seeFinding(id string) string {
+	for _, f := range findingCommands {
+		if strings.HasPrefix(id, f.id) {
+			return f.command
+		}
+	}
+	return ""
 }
 
 // ruleText is a row of the decision table.

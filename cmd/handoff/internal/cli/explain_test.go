@@ -79,6 +79,32 @@ func TestEveryPageIsReproducedByItsOwnCommand(t *testing.T) {
 	}
 }
 
+// TestEveryFindingHasACommand: the page of a finding prints the command that
+// shows it, and those of the bundled relay do show it.
+func TestEveryFindingHasACommand(t *testing.T) {
+	hear := make(chan os.Signal, 1)
+	signal.Notify(hear, os.Interrupt)
+	defer signal.Stop(hear)
+	for _, d := range causes.Findings() {
+		command := seeFinding(d.ID)
+		if command == "" || !strings.Contains(pageText(d), "\nSEE IT\n  "+command+"\n") {
+			t.Errorf("%s: the page does not print %q", d.ID, command)
+		}
+		if !strings.Contains(command, "--bundled") {
+			continue
+		}
+		synctest.Test(t, func(t *testing.T) {
+			var r analyze.Report
+			if err := json.Unmarshal(pipeline(t, command), &r); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(r.Findings, func(f analyze.Finding) bool { return f.ID == d.ID }) {
+				t.Errorf("%s does not show %s", command, d.ID)
+			}
+		})
+	}
+}
+
 // TestTryComposesReports: every family, or an error in words.
 func TestTryComposesReports(t *testing.T) {
 	for _, f := range families() {
