@@ -85,6 +85,7 @@ const (
 	authIdle    authState = iota
 	authSent              // AUTH was sent, no reply yet
 	authPrompts           // the last reply was a 334
+	authRefused           // AUTH was refused at once; who types on blindly sends name and password all the same
 )
 
 // step takes one line and says which part of it is a secret: line[start:end].
@@ -101,6 +102,10 @@ func (d *authDialogue) step(who Speaker, line string) (start, end int) {
 func (d *authDialogue) reply(line string) {
 	code, rest, ok := cutCode(strings.TrimLeft(line, " \t"))
 	if !ok {
+		return
+	}
+	if code >= 400 && (d.state == authSent && !d.initial || d.state == authRefused) {
+		d.state, d.prompt = authRefused, ""
 		return
 	}
 	if code != 334 {
@@ -132,6 +137,15 @@ func (d *authDialogue) client(line string) (start, end int) {
 	}
 	if d.state == authSent && Verb(word) != "" {
 		return 0, 0 // pipelined behind AUTH
+	}
+	if d.state == authRefused {
+		if Verb(word) != "" {
+			*d = authDialogue{}
+			return 0, 0
+		}
+		if !isEncoded(word) {
+			return 0, 0
+		}
 	}
 	d.answers++
 	if d.isUserName(word) {
