@@ -161,6 +161,42 @@ func ExampleReplay() {
 	// auth 535 5.7.8 Error: authentication failed: authentication failure
 }
 
+// A sender that takes a dialler needs no network and no name service.
+func ExampleRelay_DialContext() {
+	d, err := relay.NewDemo(relay.InMemory())
+	if err != nil {
+		panic(err)
+	}
+	if err := d.Start(); err != nil {
+		panic(err)
+	}
+	defer d.Close()
+
+	conn, err := d.DialContext(context.Background(), "tcp", "outbound-us1.ppe-hosted.com:587")
+	if err != nil {
+		panic(err)
+	}
+	c, err := smtp.NewClient(conn, d.ServerName())
+	if err != nil {
+		panic(err)
+	}
+	before, _ := c.Extension("AUTH")
+	if err := c.StartTLS(&tls.Config{RootCAs: d.RootCAs(), ServerName: d.ServerName()}); err != nil {
+		panic(err)
+	}
+	after, mechanisms := c.Extension("AUTH")
+	if err := c.Quit(); err != nil {
+		panic(err)
+	}
+	fmt.Println("AUTH before TLS:", before)
+	fmt.Println("AUTH after TLS:", after, mechanisms)
+	fmt.Println("sessions in the log:", len(d.Log()))
+	// Output:
+	// AUTH before TLS: false
+	// AUTH after TLS: true PLAIN LOGIN
+	// sessions in the log: 1
+}
+
 // What would Exim have written about a scenario?
 func Example_report() {
 	s, _ := relay.FindScenario("functional-missing")
