@@ -464,7 +464,7 @@ func (m *msmtpLog) line(l *logLine) {
 		default:
 			it.Fault, it.Stage = faultAndStage(words)
 		}
-		if foldIndex(words, "network read error") >= 0 || foldIndex(words, "empty reply") >= 0 || foldIndex(words, "network write error") >= 0 {
+		if foldIndex(words, "network read error") >= 0 || foldIndex(words, "empty reply") >= 0 || foldIndex(words, "network write error") >= 0 || foldIndex(words, "in the pull function") >= 0 || foldIndex(words, "in the push function") >= 0 {
 			// It does not tell where: it may have been behind the final dot.
 			it.Stage, it.Fault = transcript.StageUnknown, transcript.FaultNone
 		}
