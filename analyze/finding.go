@@ -1,7 +1,6 @@
 package analyze
 
 import (
-	"slices"
 	"strings"
 	"sync"
 
@@ -127,19 +126,6 @@ func FindingOf(id string, evidence []Evidence) (Finding, bool) {
 	return f, ok
 }
 
-// deniedFixes leaves out of the fixes of a relay denial what is done already: a
-// client that logged in on 587 need not be told to.
-func deniedFixes(fixes []Fix, port int, loggedIn transcript.Fact) []Fix {
-	switch {
-	case loggedIn == transcript.Yes:
-		return slices.DeleteFunc(slices.Clone(fixes), func(f Fix) bool { return f.Who == SenderSystem })
-	case port == 587 || port == 465:
-		return append([]Fix{{Who: SenderSystem, Text: "Switch authentication on: port 587 takes nothing without a login."}},
-			slices.DeleteFunc(slices.Clone(fixes), func(f Fix) bool { return f.Who == SenderSystem })...)
-	}
-	return fixes
-}
-
 func finding(id string, evidence []Evidence) Finding {
 	f, _ := FindingOf(id, evidence)
 	return f
@@ -179,7 +165,7 @@ func (j *judge) findings(all []judgement, cases []ndr.Case) []Finding {
 			seen[id] = true
 			f := finding(id, firstEvidence(g.out.Evidence))
 			if id == findingRelayDenied {
-				f.Fix = deniedFixes(f.Fix, g.obs.Port, g.obs.LoggedIn)
+				f.Fix = deniedFixes(f.Fix, g.obs.Port, g.obs.AuthTried, g.obs.LoggedIn)
 			}
 			add(f)
 		}

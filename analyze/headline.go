@@ -331,20 +331,6 @@ func (g *judgement) words(host string) (what, do string) {
 	return g.missingWords()
 }
 
-// replyDo is what the words of a reply ask for, given what is known of the try: the
-// words of RAD are the same before and after a login.
-func replyDo(obs *Observation) string {
-	if obs.Kind == transcript.KindRelayDenied {
-		switch {
-		case obs.LoggedIn == transcript.Yes:
-			return "register the sender and its domain"
-		case obs.Port == 587 && obs.AuthTried == transcript.No:
-			return "log in before sending"
-		}
-	}
-	return ruleOf(obs.Kind).do
-}
-
 // orDo is what a reply's words ask for, else what its place suggests.
 func orDo(do, otherwise string) string {
 	if do != "" {
@@ -539,8 +525,8 @@ func (g *judgement) next() string {
 	case len(g.tests) > 0 && len(o.Causes) > 1:
 		return whoDoes(&g.tests[0], o.Party)
 	}
-	if r := ruleOf(g.obs.Kind); r.next != "" && !o.replyless() && o.Verdict != NeverReached && o.Verdict != AcceptedThenBounced {
-		return string(o.Party) + ": " + r.next
+	if next := replyNext(&g.obs); next != "" && !o.replyless() && o.Verdict != NeverReached && o.Verdict != AcceptedThenBounced {
+		return string(o.Party) + ": " + next
 	}
 	return string(o.Party) + ": " + nextByVerdict(g)
 }

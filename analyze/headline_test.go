@@ -65,3 +65,34 @@ func TestMixedHeadline(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// TestADenialAsksForWhatIsNotDone: neither the headline nor the next step nor the
+// fixes send somebody to port 587 who is there, or to a login that was seen.
+func TestADenialAsksForWhatIsNotDone(t *testing.T) {
+	page := []Fix{{Who: SenderSystem, Text: "Send on port 587"}, {Who: RelayConfig, Text: "Have the sender registered"}}
+	for _, tt := range []struct {
+		port            int
+		tried, loggedIn transcript.Fact
+		do, next, fix   string
+	}{
+		{0, transcript.Unknown, transcript.Unknown, "use 587 with AUTH", "send on port 587", "Send on port 587"},
+		{25, transcript.No, transcript.No, "use 587 with AUTH", "send on port 587", "Send on port 587"},
+		{587, transcript.Unknown, transcript.Unknown, "check the login, or register", "look whether the client logs in", "Look whether"},
+		{587, transcript.Yes, transcript.No, "check the login, or register", "look whether the client logs in", "Look whether"},
+		{587, transcript.No, transcript.No, "switch AUTH on", "switch authentication on", "Switch authentication on: port 587"},
+		{465, transcript.No, transcript.No, "switch AUTH on", "switch authentication on", "Switch authentication on: port 465"},
+		{587, transcript.Yes, transcript.Yes, "register the sender", "have the sender", "Have the sender"},
+		{0, transcript.Yes, transcript.Yes, "register the sender", "have the sender", "Have the sender"},
+	} {
+		obs := Observation{Kind: transcript.KindRelayDenied, Port: tt.port, AuthTried: tt.tried, LoggedIn: tt.loggedIn}
+		if do := replyDo(&obs); !strings.HasPrefix(do, tt.do) {
+			t.Errorf("port %d, AUTH %v, 235 %v: %q", tt.port, tt.tried, tt.loggedIn, do)
+		}
+		if next := replyNext(&obs); !strings.HasPrefix(next, tt.next) {
+			t.Errorf("port %d, AUTH %v, 235 %v: next %q", tt.port, tt.tried, tt.loggedIn, next)
+		}
+		if f := deniedFixes(page, tt.port, tt.tried, tt.loggedIn); !strings.HasPrefix(f[0].Text, tt.fix) {
+			t.Errorf("port %d, AUTH %v, 235 %v: first fix %q", tt.port, tt.tried, tt.loggedIn, f[0].Text)
+		}
+	}
+}

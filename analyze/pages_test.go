@@ -106,8 +106,8 @@ func TestARelayDenialIsNotToldWhatIsDone(t *testing.T) {
 	for _, tt := range []struct {
 		text, with, sans string
 	}{
-		{"postfix/smtp[9]: 4XYZ: to=<bob@recipient.example>, relay=outbound-us1.ppe-hosted.com[192.0.2.10]:587, dsn=5.7.1, status=bounced (host outbound-us1.ppe-hosted.com[192.0.2.10] said: 554 5.7.1 <bob@recipient.example>: Relay access denied (in reply to RCPT TO command))", "Switch authentication on", "Send on port 587"},
-		{"postfix/smtp[9]: 4XYZ: to=<bob@recipient.example>, relay=outbound-us1.ppe-hosted.com[192.0.2.10]:25, dsn=5.7.1, status=bounced (host outbound-us1.ppe-hosted.com[192.0.2.10] said: 554 5.7.1 <bob@recipient.example>: Relay access denied (in reply to RCPT TO command))", "Send on port 587", "Switch authentication on"},
+		{"postfix/smtp[9]: 4XYZ: to=<bob@recipient.example>, relay=outbound-us1.ppe-hosted.com[192.0.2.10]:587, dsn=5.7.1, status=bounced (host outbound-us1.ppe-hosted.com[192.0.2.10] said: 554 5.7.1 <bob@recipient.example>: Relay access denied (in reply to RCPT TO command))", "Look whether the client logs in", "Send on port 587"},
+		{"postfix/smtp[9]: 4XYZ: to=<bob@recipient.example>, relay=outbound-us1.ppe-hosted.com[192.0.2.10]:25, dsn=5.7.1, status=bounced (host outbound-us1.ppe-hosted.com[192.0.2.10] said: 554 5.7.1 <bob@recipient.example>: Relay access denied (in reply to RCPT TO command))", "Send on port 587", "Look whether the client logs in"},
 	} {
 		r := analyze.Analyze([]byte("Nov 23 10:39:58 mail "+tt.text+"\n"), analyze.Options{})
 		i := slices.IndexFunc(r.Findings, func(f analyze.Finding) bool { return f.ID == "relay-access-denied" })

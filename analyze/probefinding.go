@@ -84,7 +84,7 @@ func (f *probeFindings) session(g *sessionJudgement) {
 	if g.verdict == Refused && g.kind == transcript.KindRelayDenied && g.failure >= 0 {
 		if !g.expected {
 			x := f.add(findingRelayDenied, j.reply(s, g.failure))
-			x.Fix = deniedFixes(x.Fix, s.Port, g.obs.LoggedIn)
+			x.Fix = deniedFixes(x.Fix, s.Port, g.obs.AuthTried, g.obs.LoggedIn)
 		} else {
 			x := f.addAs(findingRelayDenied, Info, true, j.reply(s, g.failure))
 			x.Title = "the relay refuses to relay on port " + itoa(s.Port)
