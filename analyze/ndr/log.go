@@ -19,13 +19,14 @@ const (
 	mtaDMA
 	mtaNullmailer
 	mtaMsmtp
+	mtaCourier
 	numMTAs
 )
 
 // logFormats are the Case.Format of each log.
 var logFormats = [numMTAs]string{
 	mtaPostfix: "postfix-log", mtaExim: "exim-log", mtaSendmail: "sendmail-log", mtaOpenSMTPD: "opensmtpd-log",
-	mtaDMA: "dma-log", mtaNullmailer: "nullmailer-log", mtaMsmtp: "msmtp-log",
+	mtaDMA: "dma-log", mtaNullmailer: "nullmailer-log", mtaMsmtp: "msmtp-log", mtaCourier: "courier-log",
 }
 
 // record is the head of a log line: what stands before the message. The ranges
@@ -211,11 +212,24 @@ func (r *record) daemonOf(token []byte) bool {
 		r.mta = mtaNullmailer
 	case bytes.Equal(name, []byte("msmtp")):
 		r.mta = mtaMsmtp
+	case isCourierDaemon(name):
+		r.mta = mtaCourier
 	case len(last) < len(name) && isPostfixDaemon(last):
 		// syslog_name may be anything: "mta-out/smtp[123]:".
 		r.mta, r.daemon = mtaPostfix, string(last)
 	}
 	return true
+}
+
+// isCourierDaemon reports whether the name is that of Courier's queue manager or
+// of one of its delivery modules.
+func isCourierDaemon(name []byte) bool {
+	for _, d := range []string{"courierd", "courieresmtp", "courierlocal", "courierdsn"} {
+		if string(name) == d {
+			return true
+		}
+	}
+	return false
 }
 
 func isPostfixDaemon(name []byte) bool {
@@ -521,6 +535,8 @@ func newLogReader(m mta, k *logbook) logReader {
 		return newDMALog(k)
 	case mtaNullmailer:
 		return newNullmailerLog(k)
+	case mtaCourier:
+		return newCourierLog(k)
 	}
 	return &msmtpLog{k}
 }
@@ -699,6 +715,8 @@ func logTells(r *record, message []byte) bool {
 		return bytes.Contains(message, []byte("status=")) || bytes.Contains(message, []byte("reject: ")) || bytes.Contains(message, []byte(" said: "))
 	case mtaSendmail:
 		return bytes.Contains(message, []byte("stat=")) || bytes.Contains(message, []byte("reject="))
+	case mtaCourier:
+		return bytes.Contains(message, []byte(",addr=<"))
 	case mtaOpenSMTPD:
 		return bytes.Contains(message, []byte("result=")) || bytes.Contains(message, []byte("mta ")) || isRelayLine(message)
 	}
