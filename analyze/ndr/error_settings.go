@@ -794,7 +794,7 @@ func nameOfServer(h host) bool {
 		return false
 	}
 	top := h.name[strings.LastIndexByte(h.name, '.')+1:]
-	if isDigit(top[0]) {
+	if isDigit(top[0]) || attribute(h.name, top) {
 		return false
 	}
 	for _, e := range fileEndings {
@@ -803,6 +803,31 @@ func nameOfServer(h host) bool {
 		}
 	}
 	return len(top) <= 18
+}
+
+// codeObjects are objects of a program whose attribute holds a host: a traceback
+// echoes the line, and the attribute's name is no host.
+var codeObjects = []string{
+	"self", "this", "cls", "settings", "config", "conf", "cfg", "opts", "options", "args", "params", "os", "env", "process", "app", "current_app",
+	"account", "mailer", "transport", "constants", "secrets", "defaults",
+}
+
+// attribute reports whether a name is an attribute in a line of source code
+// (self.mailhost, settings.EMAIL_HOST, self.config.smtp_server). top is its last
+// label: what is short enough for a country or an old generic domain is left to
+// be a host.
+func attribute(name, top string) bool {
+	if len(top) <= 3 {
+		return false
+	}
+	first := name[:strings.IndexByte(name, '.')]
+	for _, o := range codeObjects {
+		if first == o {
+			// Such a label also begins real names of three labels and more.
+			return first == "self" || first == "this" || first == "cls" || strings.Count(name, ".") == 1 || strings.IndexByte(top, '_') >= 0
+		}
+	}
+	return false
 }
 
 // scan reads what one line tells about the settings. base is the offset of the

@@ -374,6 +374,8 @@ var programPhrases = []programPhrase{
 	// Time-outs.
 	{"\" timed out", transcript.FaultTimeout, transcript.StageGreet, effectFault}, // Symfony: what it reads; a connection "could not be established"
 	{"timed out connecting to", transcript.FaultTimeout, transcript.StageConnect, effectFault},
+	{"[errno 110] connect call failed", transcript.FaultTimeout, transcript.StageConnect, effectFault}, // asyncio, under aiosmtplib's own words
+	{"[errno 60] connect call failed", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 	{"couldn't connect to host, port", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 	{"couldn't connect to the host", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 	{"read tcp ", transcript.FaultTimeout, transcript.StageGreet, effectFault},
