@@ -69,6 +69,7 @@ func (b *Block) unwrap() *Block {
 	}
 	view := *d
 	view.Text, view.wrapped = text, d
+	view.starts, view.heads, view.indexed = nil, nil, 0 // of the wrapped text
 	view.index()
 	part := *b
 	part.Doc = &view
@@ -122,8 +123,8 @@ func joins(line, next []byte, logs bool) bool {
 // opens reports whether the line ends in a word that a reply follows.
 func opens(line []byte) bool {
 	l := bytes.TrimRight(line, " \t\"'(")
-	if len(l) == 0 {
-		return false
+	if len(l) == 0 || l[len(l)-1] == '.' || l[len(l)-1] == '!' {
+		return false // nothing, or a sentence of its own
 	}
 	return l[len(l)-1] == ':' || announced(line)
 }
