@@ -163,6 +163,9 @@ func judgeCases(cases []ndr.Case, text []byte, in *Input, o Options) *Report {
 	all = settle(all)
 	j.explain(all)
 	r := j.report(all, cases, in)
+	if allOther(all, &o) {
+		r.sayOther()
+	}
 	o.Explainer.reword(r)
 	hide(r, text, cases)
 	return r

@@ -33,7 +33,7 @@ func NewDiagnosis(obs []Observation, f Facts) *Diagnosis {
 
 // Explain is the package's Explain with the facts and the pages of the options.
 func (o *Options) Explain(obs []Observation) Explanation {
-	return o.explainer().Explain(obs, o.Facts)
+	return o.explainerOf(obs).Explain(obs, o.Facts)
 }
 
 // NewDiagnosis is the package's with the facts and the pages of the options.
@@ -66,8 +66,14 @@ func (d *Diagnosis) Next() (t CatalogueTest, ok bool) {
 func (d *Diagnosis) proposed(p *plan) CatalogueTest {
 	c := CatalogueTest{NextTest: p.test, Probe: p.t.probe}
 	c.Do = dress(&p.test, d.obs, &d.facts)
+	if d.other() && p.t.probe != nil && p.t.probe.RightName {
+		c.Probe = nil // its name is not known here: somebody has to look
+	}
 	return c
 }
+
+// other reports whether the relay is another than the service.
+func (d *Diagnosis) other() bool { return d.x != nil && d.x.other }
 
 // Plan is every test that splits what is left, the best split for its cost
 // first.

@@ -75,6 +75,10 @@ type Explainer struct {
 	answers memory
 	// findings are those whose words a folder of pages replaces.
 	findings map[string]Finding
+	// elsewhere is the one for relays that are not the service; other says that
+	// this is one.
+	elsewhere otherRelay
+	other     bool
 }
 
 // suspect is a cause with its worlds.
@@ -83,6 +87,7 @@ type suspect struct {
 	fix    string
 	source string
 	scenes []*scene
+	other  bool // worded for a relay that is not the service
 }
 
 // scene is one scenario on one base, or two together, simulated.
@@ -467,6 +472,9 @@ func (f *found) cause(s *suspect) Cause {
 		if other != s {
 			fits += "; only together with " + other.doc.ID
 		}
+	}
+	if s.other {
+		fits = otherRelayPhrases.Replace(fits)
 	}
 	return Cause{ID: s.doc.ID, Fits: fits, Fix: s.fix, Who: Party(s.doc.Who), Source: s.source}
 }

@@ -279,7 +279,7 @@ func (j *judge) lookalikes(cases []ndr.Case) []Evidence {
 	next:
 		for i := range cases[k].Mentions {
 			m := &cases[k].Mentions[i]
-			if m.Host == "" || m.Span.IsZero() || !j.maybeLike(m.Host) {
+			if m.Host == "" || m.Span.IsZero() || !j.maybeLike(m.Host) || transcript.HostIsUnderAny(m.Host, j.o.Facts.OurDomains) {
 				continue
 			}
 			for _, h := range looked {

@@ -62,6 +62,9 @@ func (d *Diagnosis) plans(most int) []plan {
 		if slices.Contains(d.used, t.id) || d.states(t) {
 			continue
 		}
+		if d.other() && t.probe != nil && t.probe.OtherRegion {
+			continue // regions are the service's
+		}
 		shows := d.shows(t, ends)
 		gain := split(shows, whole, weights)
 		if gain <= 0 {
@@ -76,6 +79,9 @@ func (d *Diagnosis) plans(most int) []plan {
 	for i := range out {
 		p := &out[i]
 		p.test = p.t.public().NextTest
+		if text, ok := wordsOf(otherRelayTests, p.t.id); ok && d.other() {
+			p.test.Do = text
+		}
 		for _, s := range p.shows {
 			p.test.Shows = append(p.test.Shows, Showing{Show: s.word, Causes: d.ids(s.sets)})
 		}

@@ -33,6 +33,9 @@ func JudgeProbe(p Probe, o Options) *Report {
 	o.Facts.Intent = p.Intent
 	j := newProbeJudge(&p, &o)
 	r := j.report()
+	if j.other() {
+		r.sayOther()
+	}
 	o.Explainer.reword(r)
 	return r
 }

@@ -2,7 +2,10 @@ package analyze
 
 import (
 	"slices"
+	"strings"
 	"sync"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
 
 // Causes for outcomes and sessions: the judge asks the inversion.
@@ -28,8 +31,14 @@ func (j *judge) explain(all []judgement) {
 		if !explained(g) {
 			continue
 		}
-		a := j.o.explainer().answer(&g.obs, &j.o.Facts)
+		other := g.other(j.o)
+		a := j.o.explainerFor(other).answer(&g.obs, &j.o.Facts)
 		g.out.Causes, g.tests = a.causes, a.at(&g.obs, &j.o.Facts)
+		if other && commandWord(g.obs.Host) && transcript.HostIsUnderAny(g.obs.Host, j.o.RelayDomains) {
+			for k := range g.tests {
+				g.tests[k].Do = strings.Replace(g.tests[k].Do, placeHost, "probe "+strings.ToLower(g.obs.Host), 1)
+			}
+		}
 	}
 }
 
@@ -97,7 +106,7 @@ func (a *answer) at(obs *Observation, f *Facts) []NextTest {
 func (j *probeJudge) explain(r *Report, chosen []*sessionJudgement, d *sessionJudgement) {
 	for i := range j.all {
 		if g := &j.all[i]; failing(g) && !g.expected {
-			r.Sessions[i].Causes = j.o.explainer().answer(&g.obs, &j.o.Facts).causes
+			r.Sessions[i].Causes = j.explainer().answer(&g.obs, &j.o.Facts).causes
 		}
 	}
 	if d == nil || !failing(d) {
@@ -109,10 +118,10 @@ func (j *probeJudge) explain(r *Report, chosen []*sessionJudgement, d *sessionJu
 			obs = append(obs, g.obs)
 		}
 	}
-	e := j.o.explainer().Explain(obs, j.o.Facts)
+	e := j.explainer().Explain(obs, j.o.Facts)
 	if e.Empty() && len(obs) > 1 {
 		obs = obs[:1]
-		e = j.o.explainer().Explain(obs, j.o.Facts)
+		e = j.explainer().Explain(obs, j.o.Facts)
 	}
 	r.Causes = e.Causes()
 	if len(r.Causes) > 1 {
@@ -121,6 +130,12 @@ func (j *probeJudge) explain(r *Report, chosen []*sessionJudgement, d *sessionJu
 		}
 	}
 }
+
+// explainer is the one for the relay that was probed.
+func (j *probeJudge) explainer() *Explainer { return j.o.explainerFor(j.other()) }
+
+// other reports whether the relay that was probed is another than the service.
+func (j *probeJudge) other() bool { return j.o.speaksOfOther(j.p.Target) }
 
 // failing reports whether a session's verdict asks for causes.
 func failing(g *sessionJudgement) bool {

@@ -89,6 +89,9 @@ func Lookalike(host string, domains []string) bool {
 	if host == "" || len(host) > maxHost || HostIsUnderAny(host, domains) {
 		return false
 	}
+	if len(host) > 4 && host[3] == '-' && strings.Trim(host[:3], "0123456789") == "" && HostIsUnderAny(host[4:], domains) {
+		return false // the code of a reply of several lines stands before it: 250-smtp.example.net
+	}
 	h := skeleton(host)
 	for _, d := range domains {
 		d = strings.ToLower(strings.Trim(d, "."))
@@ -115,8 +118,8 @@ func looksLike(h, d string) bool {
 	}
 	if len(want) >= 6 {
 		for label, rest, more := "", h, true; more; {
-			if label, rest, more = strings.Cut(rest, "."); label == want {
-				return true // another ending
+			if label, rest, more = strings.Cut(rest, "."); label == want && (more || strings.ContainsRune(want, '-')) {
+				return true // another ending; in the last place it is a top-level domain, unless no such can be
 			}
 		}
 	}

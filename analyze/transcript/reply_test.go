@@ -209,4 +209,11 @@ func TestLookalike(t *testing.T) {
 	if Lookalike("mail2.example.com", []string{"mail.example.com"}) {
 		t.Error("a neighbour below one's own domain is no look-alike")
 	}
+	for host, want := range map[string]bool{
+		"mail.customer.example": false, "250-smtp.example.net": false, "250-smtp.example.org": true, "example.test": true,
+	} {
+		if got := Lookalike(host, []string{"example.net"}); got != want {
+			t.Errorf("beside example.net, Lookalike(%q) = %v, want %v", host, got, want)
+		}
+	}
 }
