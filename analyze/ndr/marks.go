@@ -294,6 +294,7 @@ var textPhrases = []phrase{
 	{"delivery to these recipients or distribution lists has been delayed", signDelay},
 	{"delivery is delayed to these recipients", signDelay},
 	{"delivery delayed", signDelay},
+	{"delays in delivering your message", signDelay}, // Courier's heading
 	{"has not been delivered to one or more of the intended recipients", signDelay},
 	{"this is only a notification about a delay", signDelay},
 	{"a message is delayed for more than", signDelay},

@@ -348,8 +348,21 @@ func (r *report) nameLocals(items []Item) {
 	}
 }
 
+// sayingsAboutPeer are words of a reporter's own about a server that it did speak
+// to or dial, whatever that server answered, in lower case: no sign that the
+// reporter stopped the mail.
+var sayingsAboutPeer = []string{
+	"network is down",            // Courier, of each server that failed it
+	"message too large for peer", // OpenSMTPD, after the SIZE of EHLO
+}
+
 // finishItem settles what follows from the facts that were read.
 func (r *report) finishItem(it *Item) {
+	for _, w := range sayingsAboutPeer {
+		if it.Reply.IsZero() && strings.HasPrefix(strings.ToLower(it.LocalReply.Text()), w) {
+			it.LocalOnlyExpiry = true
+		}
+	}
 	if it.Action == ActionUnstated {
 		switch {
 		case r.delay:

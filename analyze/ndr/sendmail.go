@@ -149,6 +149,9 @@ func sendmailParenthesis(f *flow, it *Item) {
 			return
 		}
 		reason := f.text[min(len("reason: "), n):n]
+		if len(bytes.TrimSpace(reason)) == 0 {
+			return
+		}
 		fault, stage := faultAndStage(reason)
 		if fault != transcript.FaultNone {
 			it.Fault, it.Stage, it.FaultSpan = fault, stage, f.span(0, n)
@@ -537,6 +540,13 @@ func deferredBy(f *flow, it *Item) bool {
 		return false
 	}
 	fault, stage := sendmailFault(f.text)
+	if foldPrefix(f.text, "deferred: temporary auth failure") && it.Reply.IsZero() && it.Fault == transcript.FaultNone {
+		// Sendmail's own words, also when no mechanism that it has is offered.
+		it.FaultSpan = f.span(0, len(f.text))
+		it.Stage, it.LocalOnlyExpiry = transcript.StageAuth, true
+		it.LocalReply = transcript.Reply{Lines: []string{string(f.text)}, Span: it.FaultSpan}
+		return true
+	}
 	if n := foldIndexIn(f.text, ": no route to host"); n > 0 && fault == transcript.FaultNone {
 		fault, stage = transcript.FaultTimeout, transcript.StageConnect
 		const lead = "deferred: "
