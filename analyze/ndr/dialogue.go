@@ -276,6 +276,9 @@ func (e *evidence) sure() int {
 	k := e.best()
 	switch {
 	case k == dialectNone:
+		if e.php > 0 {
+			return 76 // the excuse below ("Mailer Error: …") tells less than the mark without a reply
+		}
 		if e.notes > 1 || e.openssl > 0 || e.java > 1 || e.sendmail > 0 {
 			return 62
 		}

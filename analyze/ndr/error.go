@@ -706,8 +706,17 @@ func (t *told) makeReply(text string, from, to int) (transcript.Reply, bool) {
 // reply looks for a reply in a part of the line.
 func (t *told) reply(line []byte, part [2]int, base int) {
 	words := line[part[0]:part[1]]
+	asked := askedHost(words)
 	for at := 0; at < len(words); {
 		n, end := findReply(words[at:])
+		if asked >= 0 && n >= 0 && at+n > asked {
+			// What another host told the server; the server's own code, if it is
+			// shown, stands in front of its words.
+			if n = outerCode(words[at:max(at, asked)]); n < 0 {
+				return
+			}
+			end = len(words) - at
+		}
 		if n < 0 && at == 0 && len(words) == 3 && part[0] > 0 && announced(line[:part[0]]) {
 			// "…, Destination: bob@r.example, Error code: 554": the label announces it.
 			if _, k := findReply(line[max(0, part[0]-24):part[1]]); k > 0 {
@@ -899,6 +908,30 @@ func (t *told) ownName(r *transcript.Reply) Mention {
 		m.Span = t.b.span(from+k, from+k+n)
 	}
 	return m
+}
+
+// askedHost finds the host that the server has asked about an address (Postfix:
+// "undeliverable address: host H[ip] said: 550 …"): what H said is a part of the
+// server's words. It is -1 if there is none.
+func askedHost(words []byte) int {
+	for _, w := range []string{"undeliverable address: host ", "unverified address: host "} {
+		if n := foldIndex(words, w); n >= 0 {
+			return n
+		}
+	}
+	return -1
+}
+
+// outerCode finds the reply code in front of a server's words: "550 <r>: …" at
+// their beginning or behind a colon. It is -1 if there is none.
+func outerCode(words []byte) int {
+	for i := 0; i+4 < len(words); i++ {
+		if (i == 0 || i > 1 && words[i-1] == ' ' && words[i-2] == ':') && (words[i] == '4' || words[i] == '5') &&
+			words[i+3] == ' ' && replyCodes[number(words[i:i+3])] {
+			return i
+		}
+	}
+	return -1
 }
 
 // nestedHost reports whether a host stands inside the server's own words as somebody

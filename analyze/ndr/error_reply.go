@@ -45,6 +45,9 @@ func findReply(words []byte) (start, end int) {
 		if n := bytes.TrimRight(words[max(0, i-8):i], " :=\t\"'(#"); len(n) >= 4 && foldEqual(n[len(n)-4:], "port") {
 			continue
 		}
+		if i > 0 && words[i-1] == '(' && foldIndex(words[:i], "tls alert, ") >= 0 {
+			continue // curl's number of the record: "TLS alert, unknown CA (560)"
+		}
 		rest := words[i+3:]
 		if len(rest) == 0 {
 			if announced(words[:i]) {

@@ -945,6 +945,9 @@ func (s *settings) cues(b *Block, line []byte, base int) {
 			quoted = -1
 		}
 	}
+	if n := askedHost(line); n >= 0 && (quoted < 0 || n < quoted) {
+		quoted = n
+	}
 	if n := foldIndex(line, "certificate is valid for "); n >= 0 {
 		// Go: "certificate is valid for A, not H".
 		if k := bytes.LastIndex(line[n:], []byte(", not ")); k >= 0 {

@@ -334,6 +334,7 @@ var programPhrases = []programPhrase{
 	{"errno=104", transcript.FaultReset, "", effectFault},
 	{"returned a zero byte response", transcript.FaultClosed, "", effectFault},
 	{"unexpected eof on smtp connection", transcript.FaultClosed, "", effectFault},
+	{"unexpected eof received", transcript.FaultClosed, transcript.StageGreet, effectFault}, // aiosmtplib, while it connects
 	{"unable to establish smtp connection", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 	{"unexpectedly closed: timed out", transcript.FaultTimeout, "", effectFault},
 	{"closed unexpectedly", transcript.FaultClosed, "", effectFault},
@@ -375,6 +376,7 @@ var programPhrases = []programPhrase{
 	{"\" timed out", transcript.FaultTimeout, transcript.StageGreet, effectFault}, // Symfony: what it reads; a connection "could not be established"
 	{"timed out connecting to", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 	{"[errno 110] connect call failed", transcript.FaultTimeout, transcript.StageConnect, effectFault}, // asyncio, under aiosmtplib's own words
+	{"retry timeout exceeded", transcript.FaultNone, "", effectNothing}, // Exim, whatever made the tries before fail
 	{"[errno 60] connect call failed", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 	{"couldn't connect to host, port", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 	{"couldn't connect to the host", transcript.FaultTimeout, transcript.StageConnect, effectFault},

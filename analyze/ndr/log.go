@@ -432,10 +432,17 @@ func (k *logbook) items(skip func(id string, it *Item) bool) []Item {
 		}
 		own = append(own, it)
 	}
-	if len(own) == 0 {
-		return notices
+	if len(own) > 0 {
+		return own
 	}
-	return own
+	for i := range notices {
+		if it := &notices[i]; it.Action == ActionRelayed || it.Action == ActionDelivered {
+			// That the report about a failure arrived tells nothing of the message
+			// that failed, whose lines are not shown.
+			*it = Item{Sender: it.Sender, Reporter: it.Reporter, QueueID: it.QueueID, When: it.When}
+		}
+	}
+	return notices
 }
 
 // logReader reads the lines of one program.
