@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"strings"
 	"time"
 
 	"github.com/smtp-handoff/handoff/analyze/ndr"
@@ -76,12 +77,94 @@ func ask(g *judgement) NextTest {
 		t.Do = "send the bounce itself, or the sending server's SMTP log" + window
 	default:
 		t.ID = "sending-server-log"
-		t.Do = "send the sending server's SMTP log" + window
-		if g.out.ReportedBy != "" && hostName(g.out.ReportedBy, "") != "" {
-			t.Do = "send the SMTP log of the sending server " + hostName(g.out.ReportedBy, "") + window
+		t.Do = "send the sending server's SMTP log"
+		if h := hostName(g.out.ReportedBy, ""); h != "" {
+			t.Do = "send " + logOf(g.cs) + " " + h
 		}
+		if g.item == nil || g.cs == nil {
+			break
+		}
+		hop := ownHop(g)
+		if id := lookUp(g.item.QueueID, hop); id != "" {
+			t.Do += ", " + idWord(g.cs) + " " + id + ","
+		}
+		if window == "" && hop != nil {
+			window = since(hop.When, g.cs.Written)
+		}
+		t.Do = strings.TrimSuffix(t.Do+window, ",")
 	}
 	return t
+}
+
+// serverLogs are the logs of mail servers by the family of the report: what they
+// are called, and what an id in them is.
+var serverLogs = [...]struct{ family, log, id string }{
+	{"exim", "the Exim main log of", "message"},
+	{"postfix", "the Postfix log of", "queue ID"},
+	{"sendmail", "the Sendmail log of", "queue ID"},
+	{"opensmtpd", "the OpenSMTPD log of", "message"},
+	{"courier", "the Courier log of", "message"},
+}
+
+// logOf is what the log of the server that wrote a report is called.
+func logOf(c *ndr.Case) string {
+	if c != nil {
+		for i := range serverLogs {
+			if strings.HasPrefix(c.Format, serverLogs[i].family) {
+				return serverLogs[i].log
+			}
+		}
+	}
+	return "the SMTP log of the sending server"
+}
+
+// idWord is what the id of a mail is called in that log.
+func idWord(c *ndr.Case) string {
+	for i := range serverLogs {
+		if strings.HasPrefix(c.Format, serverLogs[i].family) {
+			return serverLogs[i].id
+		}
+	}
+	return "id"
+}
+
+// ownHop is where the server that reports took the mail, in the headers it
+// returned: the latest one, which stands first. Nil when they do not say.
+func ownHop(g *judgement) *ndr.Hop {
+	if g.out.ReportedBy == "" {
+		return nil
+	}
+	for i := range g.cs.Hops {
+		if h := &g.cs.Hops[i]; strings.EqualFold(h.By.Host, g.out.ReportedBy) {
+			return h
+		}
+	}
+	return nil
+}
+
+// lookUp is the id to look for in the log: the report's own, else that of the
+// hop. Empty when there is none, or when it is not in the form of one.
+func lookUp(id string, hop *ndr.Hop) string {
+	if id == "" && hop != nil {
+		id = hop.ID
+	}
+	if len(id) > 64 || strings.Trim(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") != "" {
+		return ""
+	}
+	return id
+}
+
+// since is the time in which a server had a mail: from a minute before it took it
+// to a minute after its report, where that is stated. Headers give times with their
+// zone (RFC 5322 §3.3), a log is in that of its server: so UTC is named.
+func since(taken, reported time.Time) string {
+	switch {
+	case taken.IsZero():
+		return ""
+	case reported.Before(taken):
+		return " since " + taken.Add(-time.Minute).UTC().Format("15:04 on 2006-01-02") + " UTC"
+	}
+	return window(taken.Add(-time.Minute).UTC(), reported.Add(time.Minute).UTC()) + " UTC"
 }
 
 // timeWindow is the minute before to the minute after a try, as the text's own
@@ -90,13 +173,22 @@ func timeWindow(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	from, to := t.Add(-time.Minute), t.Add(time.Minute)
-	s := " from " + from.Format("15:04") + " to " + to.Format("15:04")
-	if t.Year() > 1 {
-		s += " on " + t.Format("2006-01-02")
+	return window(t.Add(-time.Minute), t.Add(time.Minute))
+}
+
+// window writes two times; a log without years has none here, either.
+func window(from, to time.Time) string {
+	s := " from " + from.Format("15:04")
+	sameDay := from.Format(time.DateOnly) == to.Format(time.DateOnly)
+	if !sameDay && from.Year() > 1 {
+		s += " on " + from.Format(time.DateOnly)
 	}
-	if _, off := t.Zone(); off != 0 {
-		s += t.Format(" (-0700)")
+	s += " to " + to.Format("15:04")
+	if to.Year() > 1 {
+		s += " on " + to.Format(time.DateOnly)
+	}
+	if _, off := to.Zone(); off != 0 {
+		s += to.Format(" (-0700)")
 	}
 	return s
 }

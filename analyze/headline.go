@@ -58,7 +58,7 @@ func headline(all []judgement) Summary {
 		return Summary{
 			Code: InsufficientEvidence, Status: Inconclusive, Confidence: Possible,
 			Headline: "nothing to read: paste the bounce, or the sending server's SMTP log",
-			Next:     "unknown: send the whole bounce, or the sending server's SMTP log",
+			Next:     tell(SenderSystem, "send the whole bounce, or the sending server's SMTP log"),
 		}
 	}
 	first := &all[0]
@@ -511,32 +511,41 @@ var natureHeadlines = [...]struct {
 func (g *judgement) next() string {
 	o := &g.out
 	if o.Verdict == InsufficientEvidence {
-		return string(o.Party) + ": " + ask(g).Do
+		t := ask(g)
+		return whoDoes(&t, o.Party)
 	}
 	if o.Verdict == NotAFailure {
 		if g.delay {
-			return string(o.Party) + ": wait, the sending queue retries"
+			return tell(o.Party, "wait, the sending queue retries")
 		}
 		return "none: nothing to do"
 	}
 	switch {
 	case len(o.Causes) == 1:
-		return string(o.Causes[0].Who) + ": " + o.Causes[0].Fix
+		return tell(o.Causes[0].Who, o.Causes[0].Fix)
 	case len(g.tests) > 0 && len(o.Causes) > 1:
 		return whoDoes(&g.tests[0], o.Party)
 	}
 	if next := replyNext(&g.obs); next != "" && !o.replyless() && o.Verdict != NeverReached && o.Verdict != AcceptedThenBounced {
-		return string(o.Party) + ": " + next
+		return tell(o.Party, next)
 	}
-	return string(o.Party) + ": " + nextByVerdict(g)
+	return tell(o.Party, nextByVerdict(g))
 }
 
 // whoDoes names the one who does a test, and the test.
 func whoDoes(t *NextTest, party Party) string {
 	if t.Who != "" {
-		return t.Who + ": " + t.Do
+		party = Party(t.Who)
 	}
-	return string(party) + ": " + t.Do
+	return tell(party, t.Do)
+}
+
+// tell puts the party before what it does; nothing where it is not known.
+func tell(party Party, do string) string {
+	if party == UnknownParty || party == "" {
+		return do
+	}
+	return string(party) + ": " + do
 }
 
 func (o *Outcome) replyless() bool { return o.Reply == Reply{} }

@@ -147,7 +147,7 @@ func (j *probeJudge) summary(r *Report, chosen []*sessionJudgement, d *sessionJu
 	if d == nil {
 		return Summary{
 			Code: InsufficientEvidence, Status: Inconclusive, Confidence: Possible,
-			Headline: "nothing was probed", Next: "unknown: repeat the probe with more time",
+			Headline: "nothing was probed", Next: tell(SenderSystem, "repeat the probe with more time"),
 		}
 	}
 	s := Summary{Code: d.verdict, Status: statusOf(d.verdict), Confidence: d.confidence}

@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -450,7 +451,86 @@ func TestAskNamesTheTimeWindow(t *testing.T) {
 	if len(r.NextTests) != 1 || r.NextTests[0].Do != want {
 		t.Errorf("next tests %+v, want %q", r.NextTests, want)
 	}
-	if r.Verdict.Next != "unknown: "+want {
+	if r.Verdict.Next != "sender-system: "+want {
 		t.Errorf("next is %q", r.Verdict.Next)
+	}
+}
+
+// TestAskNamesTheMessage: the id and the time that the returned headers give are
+// what to look for in the log of the server that reports.
+func TestAskNamesTheMessage(t *testing.T) {
+	taken := time.Date(2026, 11, 24, 10, 48, 38, 0, time.UTC)
+	hops := []ndr.Hop{
+		{By: host(ndr.Received, "other.firma.example"), When: taken.Add(-time.Hour), ID: "not-this"},
+		{By: host(ndr.Received, "mail.firma.example"), When: taken, ID: "1xVo4k-00000e-2O"},
+	}
+	for _, tt := range []struct {
+		format  string
+		queueID string
+		hops    []ndr.Hop
+		written time.Time
+		want    string
+	}{
+		{"exim-dsn", "", hops, taken.Add(3 * time.Second), "send the Exim main log of mail.firma.example, message 1xVo4k-00000e-2O, from 10:47 to 10:49 on 2026-11-24 UTC"},
+		{"exim-dsn", "", hops, taken.Add(4 * 24 * time.Hour), "send the Exim main log of mail.firma.example, message 1xVo4k-00000e-2O, from 10:47 on 2026-11-24 to 10:49 on 2026-11-28 UTC"},
+		{"postfix-dsn", "4XYZ1234", hops, time.Time{}, "send the Postfix log of mail.firma.example, queue ID 4XYZ1234, since 10:47 on 2026-11-24 UTC"},
+		{"postfix-dsn", "4XYZ1234", nil, taken, "send the Postfix log of mail.firma.example, queue ID 4XYZ1234"},
+		{"postfix-dsn", "$(reboot)", nil, taken, "send the Postfix log of mail.firma.example"},
+		{"generic-dsn", "", hops[:1], taken, "send the SMTP log of the sending server mail.firma.example"},
+	} {
+		c := ndr.Case{Nature: ndr.NatureReport, Format: tt.format, Hops: tt.hops, Written: tt.written, Items: []ndr.Item{{
+			FromReport: true, Reporter: host(ndr.Reporter, "mail.firma.example"), LocalOnlyExpiry: true, QueueID: tt.queueID,
+		}}}
+		r := JudgeCases([]ndr.Case{c}, nil, Options{})
+		if len(r.NextTests) != 1 || r.NextTests[0].Do != tt.want {
+			t.Errorf("next tests %+v, want %q", r.NextTests, tt.want)
+		}
+		if r.Verdict.Next != "sender-system: "+tt.want {
+			t.Errorf("next is %q", r.Verdict.Next)
+		}
+	}
+}
+
+// TestAskReadsTheReturnedHeaders: the id and the times come out of a whole mail,
+// and what Exchange writes behind "id" is its version.
+func TestAskReadsTheReturnedHeaders(t *testing.T) {
+	const mail = `From: Mail Delivery System <Mailer-Daemon@firma.example>
+To: alerts@firma.example
+Auto-Submitted: auto-replied
+Subject: Mail delivery failed: returning message to sender
+Date: Tue, 24 Nov 2026 11:51:02 +0100
+
+This message was created automatically by mail delivery software.
+
+A message that you sent could not be delivered to one or more of its
+recipients. This is a permanent error. The following address(es) failed:
+
+  desk@partner.example
+    retry timeout exceeded
+
+Reporting-MTA: dns; mail.firma.example
+
+Action: failed
+Final-Recipient: rfc822;desk@partner.example
+Status: 5.0.0
+
+Return-path: <alerts@firma.example>
+Received: from scanner.firma.example by mail.firma.example with esmtp ID
+	for desk@partner.example;
+	Tue, 24 Nov 2026 11:48:38 +0100
+From: alerts@firma.example
+To: desk@partner.example
+Subject: Nightly report
+`
+	for _, tt := range []struct{ id, want string }{
+		{"(Exim 4.96) id 1xVo4k-00000e-2O", ", message 1xVo4k-00000e-2O, from 10:47 to 10:52 on 2026-11-24 UTC"},
+		{"id <b>1</b>", " from 10:47 to 10:52 on 2026-11-24 UTC"},
+		{"(Microsoft SMTP Server) id 15.20.1.2", " from 10:47 to 10:52 on 2026-11-24 UTC"},
+	} {
+		r := Analyze([]byte(strings.Replace(mail, "ID", tt.id, 1)), Options{})
+		want := "send the Exim main log of mail.firma.example" + tt.want
+		if len(r.NextTests) != 1 || r.NextTests[0].Do != want {
+			t.Errorf("%s: next tests %+v, want %q", tt.id, r.NextTests, want)
+		}
 	}
 }

@@ -95,6 +95,7 @@ type Item struct {
 type Hop struct {
 	From, By Mention
 	When     time.Time
+	ID       string // under which By took the mail; empty: not stated
 }
 
 // Nature says what kind of text a case is.
@@ -136,4 +137,5 @@ type Case struct {
 	Notes         []Note
 	Partial       bool // a limit was hit; the reading is incomplete
 	Span          transcript.Span
+	Written       time.Time // Date of the report; zero: not stated
 }

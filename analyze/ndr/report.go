@@ -304,6 +304,7 @@ func (r *report) cases() []Case {
 	}
 	c.Items = items
 	c.Hops, c.DirIn, c.DirOut = r.hops()
+	c.Written = r.written()
 	c.Partial = r.limited
 	if r.limited {
 		c.Notes = append(c.Notes, Note{ID: "limit-reached", Text: "The report names more recipients than are read; the rest was left out."})

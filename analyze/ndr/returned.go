@@ -1,6 +1,9 @@
 package ndr
 
-import "bytes"
+import (
+	"bytes"
+	"time"
+)
 
 // hops reads the Received lines of the returned message: who took the mail from
 // whom, and the stamps of direction. They are context: none of them refused,
@@ -92,10 +95,47 @@ func readHop(f *flow) (Hop, bool) {
 			hop.By = f.mention(Received, h, by+3, by+3+n)
 		}
 	}
+	if at := indexWord(t, "id "); at >= 0 && !bytes.Contains(t, []byte("Microsoft SMTP Server")) { // Exchange gives its version there
+		hop.ID = traceID(t[at+3:])
+	}
 	if semi := bytes.LastIndexByte(t, ';'); semi >= 0 {
 		hop.When = parseTime(t[semi+1:])
 	}
 	return hop, !hop.From.IsZero() || !hop.By.IsZero()
+}
+
+// maxTraceID bounds the id of a mail in a server's log.
+const maxTraceID = 64
+
+// traceID is the id that t begins with, as servers write them in their logs:
+// 4XYZ1234, 1xVjQJ-00082S-2x. Empty if it is none.
+func traceID(t []byte) string {
+	n := 0
+	for n < len(t) && (isLetter(t[n]) || isDigit(t[n]) || t[n] == '-' || t[n] == '.' || t[n] == '_') {
+		n++
+	}
+	if n < len(t) && t[n] != ' ' && t[n] != ';' {
+		return ""
+	}
+	if n < 4 || n > maxTraceID {
+		return ""
+	}
+	return string(t[:n])
+}
+
+// written is the Date of the mail that the report is, when it is there.
+func (r *report) written() time.Time {
+	if r.b.mail == nil {
+		return time.Time{}
+	}
+	at := r.doc.LineAt(r.b.mail.start)
+	last := min(r.doc.LineAt(r.b.mail.body), at+200)
+	for ; at < last; at++ {
+		if l := r.doc.Line(at); foldPrefix(l, "date:") {
+			return parseTime(l[len("date:"):])
+		}
+	}
+	return time.Time{}
 }
 
 // indexWord finds a word at the start of the text or behind a blank, outside

@@ -321,12 +321,12 @@ func (s *diagnosis) conclude(d *analyze.Diagnosis) {
 	r.NextTests = analyze.NextTests(e, s.obs, s.options.Facts)
 	switch {
 	case e.Empty():
-		r.Verdict.Next = "unknown: no cause that is known explains this; send the sending server's SMTP log"
+		r.Verdict.Next = "sender-system: send the sending server's SMTP log; no cause that is known explains this"
 	case len(e.Sets) == 1 && len(r.Causes) == 1:
 		r.Verdict.Next = fmt.Sprintf("%s: %s", r.Causes[0].Who, r.Causes[0].Fix)
 		r.Verdict.Headline = s.titled(r.Verdict.Headline, r.Causes[0].ID)
 	case len(r.NextTests) > 0:
-		r.Verdict.Next = fmt.Sprintf("%s: %s", orElse(r.NextTests[0].Who, "unknown"), r.NextTests[0].Do)
+		r.Verdict.Next = fmt.Sprintf("%s: %s", orElse(r.NextTests[0].Who, string(analyze.SenderSystem)), r.NextTests[0].Do)
 	default:
 		r.Verdict.Next = fmt.Sprintf("%s: %s (the likelier of %d that no test tells apart)", r.Causes[0].Who, r.Causes[0].Fix, len(e.Sets))
 	}
