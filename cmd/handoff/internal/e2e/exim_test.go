@@ -216,9 +216,9 @@ func ownView(stage transcript.Stage, fault transcript.Fault) *transcript.Session
 	}
 }
 
-// composed is the bounce that we would compose about what Exim met: about the
-// relay's own record of its last session, unless the client alone saw it.
-func composed(t *testing.T, a announcement, own *transcript.Session) string {
+// composed is the bounce that we would compose about what the sender met: about
+// the relay's own record of its last session, unless the client alone saw it.
+func composed(t *testing.T, a announcement, format string, own *transcript.Session) string {
 	t.Helper()
 	if own != nil {
 		report, err := compose.Compose(compose.Exim, *own, compose.Options{Recipient: stranger, Sender: registered, Expired: true})
@@ -232,7 +232,7 @@ func composed(t *testing.T, a announcement, own *transcript.Session) string {
 	if len(all) == 0 {
 		t.Fatalf("no session in the relay's log: %s", said)
 	}
-	r := run(t, "", program, "relay", "ndr", all[len(all)-1][1], "--format", "exim", "--control", a.Control)
+	r := run(t, "", program, "relay", "ndr", all[len(all)-1][1], "--format", format, "--control", a.Control)
 	if r.code != 0 {
 		t.Fatalf("ndr: %s", r)
 	}
@@ -356,7 +356,7 @@ func TestBouncesOfRealExim(t *testing.T) {
 				c.bounce.check(t, "bounce", report)
 			}
 			if report != "" && c.differ == "" {
-				if got, want := eximBlocks(composed(t, a, c.own)), eximBlocks(report); got != want {
+				if got, want := eximBlocks(composed(t, a, "exim", c.own)), eximBlocks(report); got != want {
 					t.Errorf("ours%s\nExim's%s", got, want)
 				}
 			}
