@@ -112,7 +112,7 @@ func (b *Block) split() []*Block {
 	for i := range b.marks {
 		s.mark(&b.marks[i])
 	}
-	return b.cutAt(b.cutTraces(s.cuts))
+	return b.cutAt(b.cutClients(b.cutTraces(s.cuts)))
 }
 
 // mark looks at the next mark.
