@@ -133,6 +133,15 @@ func (b *backend) Analyze(_ context.Context, text []byte, source string) (tui.Ru
 	return tui.Run{Report: rep, Text: string(maskedText(text)), When: began, Took: b.p.now().Sub(began)}, nil
 }
 
+// Diagnosis implements tui.Backend.
+func (b *backend) Diagnosis(rep *analyze.Report) *analyze.Diagnosis {
+	o := analyze.Options{Facts: analyze.Facts{Intent: rep.Intent}}
+	if x, err := b.p.explainer(); err == nil {
+		o.Explainer = x // the pages of --causes take part
+	}
+	return o.NewDiagnosis(analyze.ObserveText(rep.AppendJSON(nil), o))
+}
+
 // maxTexts bounds the texts that the reports of a folder keep for the screen.
 const maxTexts = 128 << 20
 

@@ -188,3 +188,27 @@ func TestNothingKeptHoldsAPassword(t *testing.T) {
 		t.Errorf("%d runs are read back, want 4", n)
 	}
 }
+
+// The pages of --causes take part in the guided way, too.
+func TestDiagnosisOfTheScreensKnowsOnesOwnPages(t *testing.T) {
+	b, _ := behind(t)
+	b.p.causes = t.TempDir()
+	page, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "analyze", "causes", "port-587-blocked.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(b.p.causes, "our-firewall.md"), page, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := b.Analyze(t.Context(), []byte("<bob@recipient.example>: connect to outbound-us1.ppe-hosted.com[192.0.2.25]:587: Connection timed out\n"), "timeout")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := b.Diagnosis(r.Report).Explanation()
+	ids := e.IDs()
+	for _, want := range []string{"our-firewall", "port-587-blocked"} {
+		if !slices.Contains(ids, want) {
+			t.Errorf("%s is not among %v", want, ids)
+		}
+	}
+}

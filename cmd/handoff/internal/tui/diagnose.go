@@ -27,11 +27,8 @@ type answer struct{ test, shown string }
 
 // newDiagnoseView begins with what a report says; nil where it has nothing to
 // explain.
-func newDiagnoseView(rep *analyze.Report) *diagnoseView {
-	raw := rep.AppendJSON(nil)
-	begin := func() *analyze.Diagnosis {
-		return analyze.NewDiagnosis(analyze.ObserveText(raw, analyze.Options{}), analyze.Facts{Intent: rep.Intent})
-	}
+func newDiagnoseView(b Backend, rep *analyze.Report) *diagnoseView {
+	begin := func() *analyze.Diagnosis { return b.Diagnosis(rep) }
 	v := &diagnoseView{begin: begin, d: begin()}
 	if e := v.d.Explanation(); e.Empty() {
 		return nil

@@ -68,6 +68,10 @@ func (f *fake) AnalyzePath(_ context.Context, path string, each func(Run)) error
 	return nil
 }
 
+func (f *fake) Diagnosis(rep *analyze.Report) *analyze.Diagnosis {
+	return analyze.NewDiagnosis(analyze.ObserveText(rep.AppendJSON(nil), analyze.Options{}), analyze.Facts{Intent: rep.Intent})
+}
+
 func (f *fake) Hops(text string) []Hop {
 	if !strings.Contains(text, "Received:") {
 		return nil

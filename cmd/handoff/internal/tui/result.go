@@ -353,7 +353,7 @@ func (v *resultView) since(before *Run) *resultView {
 
 func (v *resultView) diagnose() tea.Cmd {
 	if v.run.Report != nil {
-		v.guide = newDiagnoseView(v.run.Report)
+		v.guide = newDiagnoseView(v.m.o.Backend, v.run.Report)
 	}
 	if v.guide == nil {
 		return toast("there is nothing to explain here")

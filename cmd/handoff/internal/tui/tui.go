@@ -165,6 +165,8 @@ type Backend interface {
 	// Markdown writes the report of a run as a ticket; with strict, personal
 	// data is replaced.
 	Markdown(r Run, strict bool) string
+	// Diagnosis begins the guided way with what a report says.
+	Diagnosis(rep *analyze.Report) *analyze.Diagnosis
 	// Commands are the equal command lines, without a secret.
 	Commands(f Form) []string
 	// Export writes the run under the state folder and returns the path.
