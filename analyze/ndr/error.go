@@ -579,15 +579,39 @@ func (t *told) frame(l []byte) {
 	}
 }
 
-// php reads a frame of PHP: Symfony Mailer that reads in start() and runs no
-// command waits for the greeting.
+// php reads a frame of PHP, the innermost first: Symfony Mailer that reads in
+// start() and runs no command waits for the greeting; the function that runs the
+// command is the stage.
 func (t *told) php(l []byte) {
-	switch {
-	case bytes.HasSuffix(l, []byte("->start()")) && t.local == "":
-		t.local = transcript.StageGreet
-	case bytes.HasSuffix(l, []byte("->executeCommand()")), bytes.HasSuffix(l, []byte("Command()")):
+	if bytes.HasSuffix(l, []byte("->executeCommand()")) && t.local == "" {
 		t.local = transcript.StageUnknown
+		return
 	}
+	for _, f := range phpFrames {
+		if !bytes.HasSuffix(l, []byte(f.name)) {
+			continue
+		}
+		if f.stage == transcript.StageGreet && t.local == "" || f.stage != transcript.StageGreet && t.local == transcript.StageUnknown {
+			t.local = f.stage
+			t.dotted = t.dotted || f.stage == transcript.StageData
+		}
+		return
+	}
+}
+
+// phpFrames are functions of Symfony Mailer.
+var phpFrames = []struct {
+	name  string
+	stage transcript.Stage
+}{
+	{"->start()", transcript.StageGreet},
+	{"->doHeloCommand()", transcript.StageEHLO},
+	{"->doEhloCommand()", transcript.StageEHLO},
+	{"->callHeloCommand()", transcript.StageEHLO},
+	{"->authenticate()", transcript.StageAuth},
+	{"->doMailFromCommand()", transcript.StageEnvelope},
+	{"->doRcptToCommand()", transcript.StageEnvelope},
+	{"->doSend()", transcript.StageData}, // DATA itself, or the final dot: the message may have gone out
 }
 
 // pythonFrames are the functions of smtplib.

@@ -51,7 +51,8 @@ var programPhrases = []programPhrase{
 	{"tls alert, close notify", transcript.FaultNone, "", effectNothing},
 	{"tls app data", transcript.FaultNone, "", effectNothing},
 	{"ssl session id", transcript.FaultNone, "", effectNothing},
-	{"resource temporarily unavailable", transcript.FaultTimeout, "", effectFault}, // s-nail's own time-out, before its "unexpected eof"
+	{"timeout while reading from", transcript.FaultTimeout, transcript.StageGreet, effectFault},       // sendEmail, once connected
+	{"resource temporarily unavailable", transcript.FaultTimeout, transcript.StageGreet, effectFault}, // s-nail's own time-out, before its "unexpected eof"
 	{"network read error", transcript.FaultReset, transcript.StageGreet, effectFault},
 	{"network write error", transcript.FaultReset, transcript.StageGreet, effectFault},
 	{"0 (ok)", transcript.FaultNone, "", effectNothing},
@@ -376,7 +377,7 @@ var programPhrases = []programPhrase{
 	{"\" timed out", transcript.FaultTimeout, transcript.StageGreet, effectFault}, // Symfony: what it reads; a connection "could not be established"
 	{"timed out connecting to", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 	{"[errno 110] connect call failed", transcript.FaultTimeout, transcript.StageConnect, effectFault}, // asyncio, under aiosmtplib's own words
-	{"retry timeout exceeded", transcript.FaultNone, "", effectNothing}, // Exim, whatever made the tries before fail
+	{"retry timeout exceeded", transcript.FaultNone, "", effectNothing},                                // Exim, whatever made the tries before fail
 	{"[errno 60] connect call failed", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 	{"couldn't connect to host, port", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 	{"couldn't connect to the host", transcript.FaultTimeout, transcript.StageConnect, effectFault},

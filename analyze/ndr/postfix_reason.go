@@ -221,8 +221,8 @@ func postfixSaid(f *flow, at, to int, it *Item, words string) bool {
 // what follows it.
 func postfixTarget(f *flow, at, to int, it *Item, fault transcript.Fault) bool {
 	h, n := hostAt(f.text[at:to])
-	if n == 0 {
-		return false
+	if n == 0 || h.address == "" && at+n < to && f.text[at+n] == ':' && bytes.IndexByte([]byte(h.name), '.') < 0 {
+		return false // a field of the next line, where the host was cut off: "lost connection with\nAction: failed"
 	}
 	it.Target = f.mention(Target, h, at, at+n)
 	it.Fault = fault
