@@ -57,6 +57,9 @@ func ask(g *judgement) NextTest {
 	case gapHost:
 		t.ID = "client-dialogue"
 		t.Do = "send the dialogue with its debug output on, or the host and port that the program is set to"
+		if a := g.namelessTarget(); a != "" {
+			t.Do = "tell the host name that the program is set to (it dialled " + a + "), or send the dialogue with its debug output on"
+		}
 	case gapPeer:
 		t.ID = "dialled-host"
 		t.Do = "tell the host and the port that were dialled, or send the lines before the first reply"
@@ -207,6 +210,9 @@ func (g *judgement) missingWords() (what, do string) {
 	if t := hostName(g.out.Target, ""); t != "" {
 		what = "the text does not say what " + t + " answered"
 	}
+	if a := g.namelessTarget(); a != "" {
+		what = a + " " + g.howItFailed() + "; the text does not say which host that is"
+	}
 	if c := g.codes(); c != "" {
 		what = c
 		if s := g.obs.Stage; s != transcript.StageUnknown && s != "" {
@@ -216,6 +222,9 @@ func (g *judgement) missingWords() (what, do string) {
 	}
 	switch g.gap {
 	case gapHost:
+		if g.namelessTarget() != "" {
+			return what, "tell its name"
+		}
 		return what, "send the client's dialogue"
 	case gapPeer:
 		return what, "tell which host was dialled"
@@ -225,4 +234,30 @@ func (g *judgement) missingWords() (what, do string) {
 		return what, "send the bounce or the SMTP log"
 	}
 	return what, "send the sending server's SMTP log"
+}
+
+// namelessTarget is the address that was tried, with its port, where the text
+// gives no host name for it. Empty otherwise.
+func (g *judgement) namelessTarget() string {
+	if g.item == nil || g.item.Target.Host != "" || g.item.Target.Address == "" || g.out.Target != g.item.Target.Address || !g.out.replyless() {
+		return ""
+	}
+	a := hostName(g.out.Target, "")
+	if a != "" && g.out.Port != 0 {
+		a += " port " + itoa(g.out.Port)
+	}
+	return a
+}
+
+// howItFailed says of a host that was tried what came of it.
+func (g *judgement) howItFailed() string {
+	if g.obs.Stage == transcript.StageConnect {
+		switch g.obs.Fault {
+		case transcript.FaultRefused:
+			return "refused the connection"
+		case transcript.FaultTimeout:
+			return "did not answer"
+		}
+	}
+	return "was tried"
 }

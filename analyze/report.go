@@ -183,6 +183,20 @@ type Outcome struct {
 	Causes     []Cause    `json:"causes"`
 }
 
+// Unsaid reports whether Reply holds words of the report itself that no server
+// said ("retry timeout exceeded", "Envelope expired"): nobody refused, and they
+// have no code or speak of an expiry or of a connection.
+func (o *Outcome) Unsaid() bool {
+	if o.RefusedBy != "" || o.replyless() {
+		return false
+	}
+	if o.Reply.Code == 0 {
+		return true
+	}
+	_, local := localKinds[transcript.KindOf(replyBack(&o.Reply))]
+	return local
+}
+
 // Cause is one way the service or the road to it can be set up wrong that
 // would have produced exactly what was seen.
 type Cause struct {

@@ -534,3 +534,35 @@ Subject: Nightly report
 		}
 	}
 }
+
+// TestAnAddressThatWasTriedIsNamed: an error that gives an address and no name
+// says what came of it, and asks for the name.
+func TestAnAddressThatWasTriedIsNamed(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{"dial tcp 198.51.100.10:587: connect: connection timed out\n", "198.51.100.10 port 587 did not answer; the text does not say which host that is: tell its name"},
+		{"dial tcp 198.51.100.10:587: connect: connection refused\n", "198.51.100.10 port 587 refused the connection; the text does not say which host that is"},
+	} {
+		r := Analyze([]byte("2026/11/24 10:49:46 send mail: "+tt.text), Options{})
+		if r.Verdict.Headline != tt.want {
+			t.Errorf("headline %q, want %q", r.Verdict.Headline, tt.want)
+		}
+	}
+}
+
+// TestUnsaid: what a report says for itself is no server's reply; a refusal whose
+// host is not named is one.
+func TestUnsaid(t *testing.T) {
+	for _, tt := range []struct {
+		o    Outcome
+		want bool
+	}{
+		{Outcome{Reply: Reply{Text: "retry timeout exceeded"}}, true},
+		{Outcome{Reply: Reply{554, "5.7.1", "<bob@recipient.example>: Relay access denied"}}, false},
+		{Outcome{Reply: Reply{Text: "Relay access denied"}, RefusedBy: "outbound-us1.ppe-hosted.com"}, false},
+		{Outcome{}, false},
+	} {
+		if got := tt.o.Unsaid(); got != tt.want {
+			t.Errorf("%+v: %v", tt.o.Reply, got)
+		}
+	}
+}

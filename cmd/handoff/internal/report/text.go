@@ -268,10 +268,13 @@ func (t *textWriter) outcome(o *analyze.Outcome, lines Lines) {
 	t.printf("%s: %s at stage %s", orUnstated(o.Recipient, "(recipient not stated)"),
 		t.p.status(string(o.Verdict), false).Sprint(show(string(o.Verdict))), orUnstated(o.Stage, "unknown"))
 	t.printf(", direction %s, party %s\n", orUnstated(string(o.Direction), "unknown"), orUnstated(string(o.Party), "unknown"))
-	if line := replyLine(o.Reply); line != "" {
-		t.printf("   = reply: %s\n", line)
-	} else {
+	switch line := replyLine(o.Reply); {
+	case line == "":
 		t.printf("   = reply: none stated\n")
+	case o.Unsaid():
+		t.printf("   = reply: none stated; the report says: %s\n", line)
+	default:
+		t.printf("   = reply: %s\n", line)
 	}
 	if o.Status != "" && o.Status != o.Reply.Enhanced {
 		t.printf("   = status field: %s\n", show(o.Status))
