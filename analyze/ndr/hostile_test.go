@@ -199,8 +199,11 @@ var hostile = []struct {
 // TestHostile reads a megabyte of each; the bound on time is a hang detector.
 func TestHostile(t *testing.T) {
 	size := 1 << 20
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		size = 64 << 10
+	case raceDetector:
+		size = 256 << 10
 	}
 	for _, h := range hostile {
 		t.Run(h.name, func(t *testing.T) {

@@ -44,7 +44,7 @@ func TestPastedTogether(t *testing.T) {
 	missed := map[string]int{}
 	for i := range texts {
 		for k := range texts {
-			if i == k {
+			if i == k || raceDetector && (i+k)%5 != 0 {
 				continue
 			}
 			second := other.Replace(texts[k])

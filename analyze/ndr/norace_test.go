@@ -1,0 +1,5 @@
+//go:build !race
+
+package ndr
+
+const raceDetector = false
