@@ -322,13 +322,3 @@ func (j *judge) maybeLike(h string) bool {
 	d := end - len(transcript.RelayDomain)
 	return (d >= -most && d <= most) || strings.Contains(h, "sted") || strings.Contains(h, "xn--")
 }
-
-// FindingDefs are the findings the judge itself can make, with the words of
-// their pages, in a fixed order.
-func FindingDefs() []Finding {
-	out := make([]Finding, 0, len(judgeFindings))
-	for _, j := range judgeFindings {
-		out = append(out, finding(j.id, nil))
-	}
-	return out
-}
