@@ -14,6 +14,20 @@ type binding struct {
 	run   func() tea.Cmd // nil: the field that has the focus takes the keys
 }
 
+// scrollKeys are the keys of a page that is only read, and the one that leaves it.
+func scrollKeys(at *int, leave binding) []binding {
+	by := func(rows int) func() tea.Cmd {
+		return func() tea.Cmd { *at = max(*at+rows, 0); return nil }
+	}
+	return []binding{
+		{keys: []string{"j", "down"}, short: "scroll", long: "down a line", run: by(1)},
+		{keys: []string{"k", "up"}, long: "up a line", run: by(-1)},
+		{keys: []string{"pgdown", "space"}, long: "down a page", run: by(10)},
+		{keys: []string{"pgup", "b"}, long: "up a page", run: by(-10)},
+		leave,
+	}
+}
+
 // editKeys is what the help says of keys that a text field takes.
 func editKeys(long string, keys ...string) binding { return binding{keys: keys, long: long} }
 

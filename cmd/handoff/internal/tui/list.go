@@ -63,16 +63,7 @@ func (v *listView) bindings() []binding {
 		}}, editKeys("take letters of the filter away", "backspace", "ctrl+u")}
 	}
 	if v.summary {
-		scroll := func(by int) func() tea.Cmd {
-			return func() tea.Cmd { v.scroll = max(v.scroll+by, 0); return nil }
-		}
-		return []binding{
-			{keys: []string{"j", "down"}, short: "scroll", long: "down a line", run: scroll(1)},
-			{keys: []string{"k", "up"}, long: "up a line", run: scroll(-1)},
-			{keys: []string{"pgdown", "space"}, long: "down a page", run: scroll(10)},
-			{keys: []string{"pgup", "b"}, long: "up a page", run: scroll(-10)},
-			{keys: []string{"esc", "s"}, short: "list", long: "back to the list", run: func() tea.Cmd { v.summary = false; return nil }},
-		}
+		return scrollKeys(&v.scroll, binding{keys: []string{"esc", "s"}, short: "list", long: "back to the list", run: func() tea.Cmd { v.summary = false; return nil }})
 	}
 	move := func(by int) func() tea.Cmd {
 		return func() tea.Cmd {

@@ -299,16 +299,7 @@ func (v *resultView) bindings() []binding {
 		})
 	}
 	if v.sheet != noSheet {
-		scroll := func(by int) func() tea.Cmd {
-			return func() tea.Cmd { v.scroll = max(v.scroll+by, 0); return nil }
-		}
-		return []binding{
-			{keys: []string{"j", "down"}, short: "scroll", long: "down a line", run: scroll(1)},
-			{keys: []string{"k", "up"}, long: "up a line", run: scroll(-1)},
-			{keys: []string{"pgdown", "space"}, long: "down a page", run: scroll(10)},
-			{keys: []string{"pgup", "b"}, long: "up a page", run: scroll(-10)},
-			{keys: []string{"esc"}, short: "result", long: "back to the result", run: func() tea.Cmd { return v.open(noSheet) }},
-		}
+		return scrollKeys(&v.scroll, binding{keys: []string{"esc"}, short: "result", long: "back to the result", run: func() tea.Cmd { return v.open(noSheet) }})
 	}
 	if v.reading() {
 		return v.lines.bindings(func() tea.Cmd {
