@@ -144,29 +144,35 @@ func (t *table) word(d *Document, cells []cell, names []string) string {
 // address is the first mail address in the best of the named columns that has
 // one; empty when none has.
 func (t *table) address(d *Document, cells []cell, names []string) string {
-	for _, name := range names {
-		for i, c := range t.columns {
-			if c != name || i >= len(cells) {
-				continue
-			}
-			if a, _, to := findMailbox(d.Text[cells[i].from:cells[i].to]); to > 0 {
-				return a
-			}
+	address := ""
+	t.among(d, cells, names, func(text []byte) bool {
+		a, _, to := findMailbox(text)
+		if to > 0 {
+			address = a
 		}
-	}
-	return ""
+		return to > 0
+	})
+	return address
 }
 
 // time is the time in the best of the columns for it; zero when none has one.
 func (t *table) time(d *Document, cells []cell) time.Time {
-	for _, name := range timeColumns {
+	var at time.Time
+	t.among(d, cells, timeColumns, func(text []byte) bool {
+		at = parseTime(text)
+		return !at.IsZero()
+	})
+	return at
+}
+
+// among offers the cells of the named columns, the best first, until one is
+// taken.
+func (t *table) among(d *Document, cells []cell, names []string, take func(text []byte) bool) {
+	for _, name := range names {
 		for i, c := range t.columns {
-			if c == name && i < len(cells) {
-				if at := parseTime(d.Text[cells[i].from:cells[i].to]); !at.IsZero() {
-					return at
-				}
+			if c == name && i < len(cells) && take(d.Text[cells[i].from:cells[i].to]) {
+				return
 			}
 		}
 	}
-	return time.Time{}
 }
