@@ -384,7 +384,7 @@ func (d *dialogue) begin() *talk {
 		d.lost = true
 		return d.cur
 	}
-	t := &talk{b: d.b, session: &transcript.Session{Source: d.format}}
+	t := &talk{b: d.b, session: &transcript.Session{Source: d.format}, unlogged: d.dialect == dialectGo}
 	d.talks = append(d.talks, t)
 	d.cur = t
 	return t
@@ -543,7 +543,7 @@ func (d *dialogue) speaker(s *said, text string) transcript.Speaker {
 // clientText takes what a client sent; Python writes several lines in one.
 func (d *dialogue) clientText(text string, from, to int, s *said) {
 	t := d.cur
-	if t != nil && t.data && len(text) > 2 && d.dialect != dialectGo {
+	if t != nil && t.data && len(text) > 2 && !t.unlogged {
 		if isDotted(text) {
 			d.said(transcript.Client, ".", from, to, s)
 		}

@@ -31,6 +31,7 @@ type talk struct {
 	upgrading bool // STARTTLS was accepted, the handshake follows
 	data      bool // the message is being sent
 	uploaded  bool // … and went out whole, by the client's own words
+	unlogged  bool // the log leaves the message out: the command behind it ends it
 	prompts   bool // the server waits for an answer within AUTH
 	loggedIn  bool
 	quitting  bool
@@ -74,7 +75,7 @@ func (t *talk) client(text string, from, to int) {
 	t.finishReply()
 	verb := transcript.Verb(text)
 	if t.data {
-		unseen := t.session.Source == formatOf[dialectGo] && (verb == "QUIT" || verb == "RSET")
+		unseen := t.unlogged && (verb == "QUIT" || verb == "RSET")
 		if !unseen {
 			t.masker.Line(transcript.Other, text)
 		}
