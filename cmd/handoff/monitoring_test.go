@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -244,6 +245,43 @@ func TestMonitoringKubernetes(t *testing.T) {
 	}
 	if want := map[string]int{"v1 ConfigMap": 1, "batch/v1 CronJob": 1, "apps/v1 Deployment": 1}; !maps.Equal(kinds, want) {
 		t.Errorf("objects: %v", kinds)
+	}
+}
+
+// TestMonitoringKubernetesSchema: the objects are valid by the description that an
+// API server gives of its kinds, unknown fields refused, and the checker does see
+// what is not.
+func TestMonitoringKubernetesSchema(t *testing.T) {
+	checker := os.Getenv("HANDOFF_CHECKER")
+	if checker == "" {
+		t.Skip("HANDOFF_CHECKER names no checker (.ci/run builds it)")
+	}
+	problems := func(file string) string {
+		out, err := exec.CommandContext(t.Context(), checker, "kubernetes", file).CombinedOutput()
+		var exit *exec.ExitError
+		if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
+			t.Fatalf("%s: %v\n%s", checker, err, out)
+		}
+		return string(out)
+	}
+	if out := problems(filepath.Join(monitoring, "kubernetes.yaml")); out != "" {
+		t.Error(out)
+	}
+	good := read(t, "kubernetes.yaml")
+	for _, c := range []struct{ from, to, says string }{
+		{"backoffLimit:", "backofLimit:", "backofLimit"},
+		{"replicas: 1", "replicas: one", "spec.replicas"},
+		{"containerPort: 9788", "hostPort: 9788", "containerPort is required"},
+		{"kind: CronJob", "kind: CronTab", "no CronTab in batch/v1"},
+		{"apiVersion: apps/v1", "apiVersion: extensions/v1beta1", "no Deployment in extensions/v1beta1"},
+	} {
+		file := filepath.Join(t.TempDir(), "bad.yaml")
+		if err := os.WriteFile(file, []byte(strings.Replace(good, c.from, c.to, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out := problems(file); !strings.Contains(out, c.says) {
+			t.Errorf("%s in place of %s: %q does not say %q", c.to, c.from, out, c.says)
+		}
 	}
 }
 
