@@ -88,7 +88,7 @@ func factNames() []string {
 func parseFacts(all []string, to *analyze.Facts) error {
 	for _, s := range all {
 		if err := to.Set(s); err != nil {
-			return usage("--fact: "+err.Error(), "a fact is one of "+strings.Join(factNames(), ", "))
+			return usage("--fact: " + err.Error())
 		}
 	}
 	return nil
@@ -125,6 +125,14 @@ func (p *program) checkInputs(args []string) error {
 	return nil
 }
 
+// inputName is how messages call an input.
+func inputName(source string) string {
+	if source == "-" {
+		return "standard input"
+	}
+	return source
+}
+
 // analyze reads, judges and writes, in the order of the input.
 func (p *program) analyze(ctx context.Context, args []string, f *analyzeFlags, o analyze.Options) error {
 	st, statErr := os.Stat(args[0])
@@ -149,6 +157,8 @@ func (p *program) analyze(ctx context.Context, args []string, f *analyzeFlags, o
 				gone++
 			}
 			p.warn("%s: %s", a.source, a.unreadable)
+		} else if a.bytes == 0 {
+			p.say("%s is empty", inputName(a.source))
 		}
 		watch.add(a)
 		sum.add(a.report)
@@ -159,6 +169,9 @@ func (p *program) analyze(ctx context.Context, args []string, f *analyzeFlags, o
 		return out.write(a.report, a.lines)
 	})
 	stopped := ctx.Err() != nil
+	if read == 0 && !stopped {
+		p.say("there is no message in %s", strings.Join(args, ", "))
+	}
 	if err != nil && !stopped {
 		return err
 	}

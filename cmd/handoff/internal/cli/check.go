@@ -72,8 +72,9 @@ are ranges over the total of the session that the intent needs; --cert-warning
 and --cert-critical are ranges over the days that the certificate is still
 valid. Nothing is delivered.
 
---config F checks every target of a configuration file, each within -t, and
-XX`,
+--config F checks every target of a configuration file, each within -t,
+and prints a verdict each; the exit code is the worst. --since FILE remembers
+this run and says what has changed since the last one.`,
 		Example: `  handoff check -H outbound-us1.ppe-hosted.com
   handoff check -H outbound-us1.ppe-hosted.com --user U --password-file F -w 5 -c 10 -t 30
   handoff check --config /etc/handoff/config.yaml --since /var/lib/handoff/last.json`,

@@ -59,10 +59,11 @@ func (p *program) prepare(cmd *cobra.Command) error {
 		}
 		return usage(fmt.Sprintf("--%s does not take %q", flag, value), "it is one of "+strings.Join(all, ", "))
 	}
-	formats := []string{"prom"}
+	var formats []string
 	for _, f := range report.Formats {
 		formats = append(formats, string(f))
 	}
+	formats = append(formats, "prom")
 	if p.flags.format == "md" {
 		p.flags.format = "markdown"
 	}
@@ -146,7 +147,7 @@ func (p *program) fill(cmd *cobra.Command, file *config.File) error {
 		}
 		for _, v := range values {
 			if e := cmd.Flags().Set(f.Name, v); e != nil {
-				err = fail(exitConfig, fmt.Sprintf("%s: --%s does not take %q", where, f.Name, v), "it is: "+f.Usage)
+				err = fail(exitConfig, fmt.Sprintf("%s: --%s does not take %q", where, f.Name, v), whatItIs(f))
 				return
 			}
 		}

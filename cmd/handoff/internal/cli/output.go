@@ -2,10 +2,10 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/smtp-handoff/handoff/analyze"
 	"github.com/smtp-handoff/handoff/analyze/transcript"
@@ -54,7 +54,7 @@ func (s *sink) commit() error {
 	}
 	if err != nil {
 		_ = os.Remove(s.file.Name())
-		return fail(exitBug, "cannot write "+s.name, "is the disk full?")
+		return fail(exitBug, "cannot write "+s.name+why(err), "is the disk full?")
 	}
 	s.file = nil
 	return nil
@@ -149,11 +149,20 @@ func (r *reports) close() error {
 	return r.sink.commit()
 }
 
+// why is the reason that the system gave, in its words.
+func why(err error) string {
+	var e syscall.Errno
+	if errors.As(err, &e) {
+		return ": " + e.Error()
+	}
+	return ""
+}
+
 // cannotWrite is what happens when the reader of a pipe went away or a disk is
 // full; neither is a fault of ours, and there is nobody left to tell.
 func cannotWrite(err error) error {
 	if errors.Is(err, os.ErrClosed) || isBrokenPipe(err) {
 		return ended(exitBug)
 	}
-	return fail(exitBug, fmt.Sprintf("cannot write the output (%T)", err), "is the disk full?")
+	return fail(exitBug, "cannot write the output"+why(err), "is the disk full?")
 }

@@ -377,7 +377,13 @@ func (p *program) jobFor(ctx context.Context, f *probeFlags, r *relay.Relay, c *
 }
 
 func noScenario(name string) error {
-	return usage(fmt.Sprintf("there is no scenario %q", name), "'handoff relay --scenario list' prints them")
+	var hints []string
+	for _, s := range relay.Scenarios() {
+		if near(name, s.Name) {
+			hints = append(hints, fmt.Sprintf("did you mean %s?", s.Name))
+		}
+	}
+	return usage(fmt.Sprintf("there is no scenario %q", name), append(hints, "'handoff relay --scenario list' prints them")...)
 }
 
 // firstRun is 'handoff' without a command: the screens where there is a

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -158,13 +159,16 @@ func listenAddresses(all []string) (map[int]string, error) {
 			}
 			if n == portNames {
 				out[n] = net.JoinHostPort("127.0.0.1", dflt)
+				if a, err := netip.ParseAddr(host); err == nil && a.IsLoopback() {
+					out[n] = net.JoinHostPort(host, dflt) // there may be no other, as with ::1 alone
+				}
 				continue
 			}
 			out[n] = net.JoinHostPort(host, dflt)
 		}
 	}
-	if !named && out[portNames] != "127.0.0.1:0" && taken(out[portNames]) {
-		out[portNames] = "127.0.0.1:0" // nobody asked for this very port
+	if host, port, _ := net.SplitHostPort(out[portNames]); !named && port != "0" && taken(out[portNames]) {
+		out[portNames] = net.JoinHostPort(host, "0") // nobody asked for this very port
 	}
 	return out, nil
 }
@@ -411,7 +415,8 @@ func (p *program) relayFolder() (string, error) {
 func (p *program) runtimeDir() (string, error) {
 	base := p.getenv("XDG_RUNTIME_DIR")
 	name := "handoff"
-	if base == "" {
+	// The variable outlives its folder in a shell of another user (su, sudo).
+	if st, err := os.Stat(base); base == "" || err != nil || !st.IsDir() {
 		base, name = os.TempDir(), fmt.Sprintf("handoff-%d", os.Getuid())
 	}
 	dir := filepath.Join(base, name)

@@ -180,14 +180,23 @@ func flagError(cmd *cobra.Command, err error) error {
 	var value *pflag.InvalidValueError
 	if errors.As(err, &value) {
 		f := value.GetFlag()
-		return usage(fmt.Sprintf("--%s does not take %q", f.Name, value.GetValue()), "it is: "+f.Usage)
+		return usage(fmt.Sprintf("--%s does not take %q", f.Name, value.GetValue()), whatItIs(f))
 	}
 	var required *pflag.ValueRequiredError
 	if errors.As(err, &required) {
 		f := required.GetFlag()
-		return usage(fmt.Sprintf("--%s needs a value", f.Name), "it is: "+f.Usage)
+		return usage(fmt.Sprintf("--%s needs a value", f.Name), whatItIs(f))
 	}
 	return usage("the flags cannot be read")
+}
+
+// whatItIs is a flag's line of the help as a hint.
+func whatItIs(f *pflag.Flag) string {
+	value, text := pflag.UnquoteUsage(f)
+	if value != "" && !strings.Contains(text, value) {
+		text = value + ": " + text
+	}
+	return "it is: " + text
 }
 
 // near tells names that differ by a slip of the fingers.
@@ -195,8 +204,18 @@ func near(a, b string) bool {
 	if strings.HasPrefix(b, a) || strings.HasPrefix(a, b) && len(b) > 2 {
 		return true
 	}
+	if letters(a) == letters(b) { // --prots
+		return true
+	}
 	limit := 1 + len(b)/6
 	return transcript.Distance(a, b, limit) <= limit
+}
+
+// letters sorts the bytes of a name.
+func letters(s string) string {
+	b := []byte(s)
+	slices.Sort(b)
+	return string(b)
 }
 
 // lockedWriter lets several goroutines write whole messages.

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,8 +62,9 @@ second, 4 kB of query, GET only.`,
 			if f.maxProbes < 1 {
 				return usage("--max-probes is 1 or more")
 			}
-			if _, _, err := net.SplitHostPort(f.listen); err != nil {
-				return usage(fmt.Sprintf("--listen does not take %q", f.listen), "write ADDRESS:PORT, as 127.0.0.1:9788")
+			_, port, err := net.SplitHostPort(f.listen)
+			if _, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil {
+				return usage(fmt.Sprintf("--listen does not take %q", f.listen), "write ADDRESS:PORT, as 127.0.0.1:9788; a port is 0 (any free one) to 65535")
 			}
 			return p.command(func(cmd *cobra.Command, _ []string) error {
 				if f.check {
