@@ -235,23 +235,27 @@ func (x *Explainer) Explain(obs []Observation, f Facts) Explanation {
 	if len(obs) == 0 {
 		return Explanation{x: x}
 	}
-	qs := make([]question, len(obs))
-	for i := range obs {
-		qs[i] = newQuestion(&obs[i], &f)
-	}
+	qs := questions(obs, &f)
 	if len(qs) == 1 {
 		return x.one(qs[0])
-	}
-	for i := range qs {
-		if qs[i].probe {
-			qs[i].unlike = unlike(obs, i)
-		}
 	}
 	sets := x.singles(qs)
 	if len(sets) == 0 {
 		sets = x.pairs(qs)
 	}
 	return Explanation{Sets: sets, x: x, qs: qs}
+}
+
+// questions reduce observations that are about one road.
+func questions(obs []Observation, f *Facts) []question {
+	qs := make([]question, len(obs))
+	for i := range obs {
+		qs[i] = newQuestion(&obs[i], f)
+		if qs[i].probe && len(obs) > 1 {
+			qs[i].unlike = unlike(obs, i)
+		}
+	}
+	return qs
 }
 
 // one answers a single question, from memory when it was asked before.
@@ -336,8 +340,9 @@ func fitting(list []ending, q *question) []*ending {
 
 // force simulates the scene with the client of a probe: the port it chose,
 // STARTTLS, and AUTH if it was tried.
-func (s *scene) force(q *question) []ending {
-	k := forceOf(q)
+func (s *scene) force(q *question) []ending { return s.forcedTo(forceOf(q)) }
+
+func (s *scene) forcedTo(k force) []ending {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e, ok := s.forced[k]; ok {
@@ -348,6 +353,7 @@ func (s *scene) force(q *question) []ending {
 		w.Client.Port = k.port
 	}
 	w.Client.Auth, w.Client.StartTLS, w.Client.Implicit, w.Client.MaxTLS = k.auth, true, false, "1.3"
+	w.Client.System, w.Client.Pool = "", false // nobody probes from inside Exchange Online
 	e := endings(w, s.base)
 	for _, other := range k.unlike.worlds(w) {
 		for _, more := range endings(other, s.base) {

@@ -97,7 +97,7 @@ func seen(e *ending, w *policy.World) Observation {
 		o.Host = "mx.recipient.example"
 	}
 	if e.place == placeOther || e.place == placeOwn {
-		o.Host = "mail.other.example"
+		o.Host = "mx.elsewhere.example"
 		if e.place == placeOwn {
 			o.Host = "mail.customer.example"
 		}
@@ -649,6 +649,28 @@ func BenchmarkExplainTwoSessions(b *testing.B) {
 		clear(x.scenes)
 		if e := x.Explain(o, Facts{}); len(e.Sets) == 0 {
 			b.Fatal("nothing found")
+		}
+	}
+}
+
+// BenchmarkExplainPairNeitherAlone explains an answer that neither of the two
+// faults gives alone, with nothing remembered: the longest search.
+func BenchmarkExplainPairNeitherAlone(b *testing.B) {
+	x := builtinExplainer()
+	o := []Observation{{
+		Verdict: Refused, Stage: "envelope", Port: 25, Reply: replied(rad), Via: "swaks", Sender: "alice@customer.example",
+		AuthTried: transcript.No, LoggedIn: transcript.No, Offered: transcript.No, Inbound: transcript.Yes, Secure: transcript.Yes, StartTLS: transcript.Yes,
+	}}
+	for b.Loop() {
+		clear(x.known)
+		clear(x.scenes)
+		for _, c := range x.causes {
+			for _, s := range c.scenes {
+				clear(s.forced)
+			}
+		}
+		if e := x.Explain(o, customer); len(e.Sets) == 0 || len(e.Sets[0].Causes) != 2 {
+			b.Fatalf("found %v", e.IDs())
 		}
 	}
 }

@@ -38,21 +38,27 @@ func (e *ending) fits(q *question) bool { return e.answers(q) && e.differs(q) ==
 
 // answers compares the answer alone: who, where, with which reply or fault.
 func (e *ending) answers(q *question) bool {
+	return (q.ready || e.shownIn(q)) && e.couldAnswer(q)
+}
+
+// shownIn reports whether the kind of text that was seen can show the ending.
+func (e *ending) shownIn(q *question) bool {
+	switch e.dialogue {
+	case sessionOnly:
+		return q.session
+	case reportOnly:
+		return !q.session
+	}
+	return true
+}
+
+// couldAnswer compares the answer in whatever kind of text it is shown.
+func (e *ending) couldAnswer(q *question) bool {
 	if q.ready {
 		return e.success || e.place == placeRelay && q.stage != "" && e.stage.Order() > q.stage.Order()
 	}
 	if e.success || e.place != q.place || e.dot != q.dot {
 		return false
-	}
-	switch e.dialogue {
-	case sessionOnly:
-		if !q.session {
-			return false
-		}
-	case reportOnly:
-		if q.session {
-			return false
-		}
 	}
 	switch q.place {
 	case placeOther, placeOwn, placeTest:

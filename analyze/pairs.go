@@ -16,47 +16,151 @@ const maxScenes = 20000
 
 // pairs are the explanations by two causes together. It is asked only when no
 // single cause will do. Both must count: one gives an answer that was seen, the
-// other what the first differs in, or the answer to another question.
+// other what the first differs in, or the answer to another question. Where
+// there is no such pair, neither gives the answer alone: a client that one of
+// them sends to another port meets there what the other has the relay say.
 func (x *Explainer) pairs(qs []question) []CauseSet {
-	var list []found
-	index := map[[2]int]int{} // of a pair in list
+	p := pairing{x: x, qs: qs, index: map[[2]int]int{}}
 	for i, a := range x.causes {
 		for _, sa := range a.scenes {
-			need, ok := sa.lacks(qs)
-			if !ok {
-				continue
+			if need, ok := sa.lacks(qs); ok {
+				p.with(i, sa, func(sb *scene) bool { return need.met(sa, sb, qs) })
 			}
-			for j, b := range x.causes {
-				if i == j {
-					continue
-				}
-				pair := [2]int{min(i, j), max(i, j)}
-				for _, sb := range b.scenes {
-					if sa.base != sb.base || !need.met(sb, qs) {
-						continue
-					}
-					for _, s := range x.merged(sa, sb) {
-						m, ok := s.predicts(qs)
-						if !ok {
-							continue
-						}
-						k, ok := index[pair]
-						if !ok {
-							k = len(list)
-							index[pair] = k
-							list = append(list, found{suspects: []*suspect{x.causes[pair[0]], x.causes[pair[1]]}})
-						}
-						if !slices.Contains(list[k].scenes, s) {
-							list[k].scenes = append(list[k].scenes, s)
-							list[k].matches = append(list[k].matches, m)
-						}
-					}
+		}
+	}
+	if len(p.list) == 0 {
+		choices := x.choices()
+		for i, a := range x.causes {
+			for _, sa := range a.scenes {
+				if ways := sa.answersElsewhere(choices[sa.base], qs); len(ways) > 0 {
+					p.with(i, sa, func(sb *scene) bool { return sb.goes(ways, qs) })
 				}
 			}
 		}
 	}
-	sets := rank(list)
+	sets := rank(p.list)
 	return sets[:min(len(sets), maxPairs)]
+}
+
+// pairing collects pairs that predict the questions.
+type pairing struct {
+	x     *Explainer
+	qs    []question
+	list  []found
+	index map[[2]int]int // of a pair in list
+}
+
+// with looks at a scene of cause i together with those of other causes that may
+// bring what it lacks.
+func (p *pairing) with(i int, sa *scene, may func(*scene) bool) {
+	for j, b := range p.x.causes {
+		if i == j {
+			continue
+		}
+		pair := [2]int{min(i, j), max(i, j)}
+		for _, sb := range b.scenes {
+			if sa.base != sb.base || !may(sb) {
+				continue
+			}
+			for _, s := range p.x.merged(sa, sb) {
+				m, ok := s.predicts(p.qs)
+				if !ok {
+					continue
+				}
+				k, ok := p.index[pair]
+				if !ok {
+					k = len(p.list)
+					p.index[pair] = k
+					p.list = append(p.list, found{suspects: []*suspect{p.x.causes[pair[0]], p.x.causes[pair[1]]}})
+				}
+				if !slices.Contains(p.list[k].scenes, s) {
+					p.list[k].scenes = append(p.list[k].scenes, s)
+					p.list[k].matches = append(p.list[k].matches, m)
+				}
+			}
+		}
+	}
+}
+
+// choice is what the scene's client has chosen: a port, and whether it logs in.
+func (s *scene) choice() force {
+	return force{port: s.world.Client.Port, auth: s.world.Client.Auth}
+}
+
+// chooses reports whether the scenario has the client choose otherwise than
+// everybody on its base.
+func (s *scene) chooses() bool {
+	c := &healthyWorld(s.base).Client
+	return s.choice() != force{port: c.Port, auth: c.Auth}
+}
+
+// choices are, by base, those that the client of some scenario makes and the
+// healthy one does not.
+func (x *Explainer) choices() map[*base][]force {
+	out := map[*base][]force{}
+	for _, c := range x.causes {
+		for _, s := range c.scenes {
+			if s.chooses() && !slices.Contains(out[s.base], s.choice()) {
+				out[s.base] = append(out[s.base], s.choice())
+			}
+		}
+	}
+	return out
+}
+
+// way is how a client comes to an answer that was seen: its choice, and the
+// circumstances in which it must still differ.
+type way struct {
+	force
+	of  int // the question
+	off fields
+}
+
+// answersElsewhere are the ways on which the scene's relay gives an answer that
+// was seen and that its own client does not get.
+func (s *scene) answersElsewhere(choices []force, qs []question) []way {
+	var out []way
+	for i := range qs {
+		q := &qs[i]
+		if q.ready || q.probe && len(qs) > 1 || s.isAnswered(q) {
+			continue
+		}
+		for _, k := range choices {
+			if k == s.choice() || q.port != 0 && q.port != k.port {
+				continue
+			}
+			for _, e := range s.forcedTo(k) {
+				if w := (way{k, i, e.differs(q)}); e.couldAnswer(q) && !slices.Contains(out, w) {
+					out = append(out, w)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// goes reports whether the scenario sends its client on one of the ways.
+func (s *scene) goes(ways []way, qs []question) bool {
+	return s.chooses() && slices.ContainsFunc(ways, func(w way) bool {
+		return w.force == s.choice() && s.brings(w.off, &qs[w.of])
+	})
+}
+
+// brings reports whether the scene's client shows the circumstances that another
+// lacks.
+func (s *scene) brings(off fields, q *question) bool {
+	return off == 0 || slices.ContainsFunc(s.profiles, func(e ending) bool { return e.differs(q)&off == 0 })
+}
+
+// answersAs reports whether the scene's relay gives that answer to a client of
+// that choice.
+func (s *scene) answersAs(k force, q *question) bool {
+	for _, e := range s.forcedTo(k) {
+		if e.couldAnswer(q) {
+			return true
+		}
+	}
+	return false
 }
 
 // lack is what a scene does not explain by itself: per question the
@@ -67,7 +171,8 @@ type lack struct {
 }
 
 // lacks compares a scene with the questions. It reports false when the scene
-// gives none of the answers that were seen.
+// gives none of the answers that were seen. In what kind of text an ending is
+// shown does not count here: that changes with the other cause.
 func (s *scene) lacks(qs []question) (lack, bool) {
 	l := lack{off: make([]fields, len(qs)), whole: make([]bool, len(qs))}
 	some := false
@@ -75,7 +180,7 @@ func (s *scene) lacks(qs []question) (lack, bool) {
 		l.whole[i] = true
 		for k := range s.endings {
 			e := &s.endings[k]
-			if !e.answers(&qs[i]) {
+			if !e.couldAnswer(&qs[i]) {
 				continue
 			}
 			off := e.differs(&qs[i])
@@ -99,36 +204,29 @@ func bits(f fields) int {
 
 // met reports whether another scene brings what is lacking: the circumstances
 // that are wanted, or the answer to the question that is open.
-func (l *lack) met(s *scene, qs []question) bool {
+func (l *lack) met(a, s *scene, qs []question) bool {
 	for i := range qs {
 		q := &qs[i]
 		if l.whole[i] {
-			if !s.answers(q) && !(q.probe && s.answersProbe(q)) {
+			if !s.isAnswered(q) && !(q.probe && s.answersProbe(q)) && !(s.chooses() && a.answersAs(s.choice(), q)) {
 				return false
 			}
 			continue
 		}
-		if l.off[i] == 0 || q.probe && len(qs) > 1 {
+		if q.probe && len(qs) > 1 {
 			continue // what a probe chooses for itself need not be explained
 		}
-		met := false
-		for k := range s.profiles {
-			if s.profiles[k].differs(q)&l.off[i] == 0 {
-				met = true
-				break
-			}
-		}
-		if !met {
+		if !s.brings(l.off[i], q) {
 			return false
 		}
 	}
 	return true
 }
 
-// answers reports whether an ending of the scene gives the answer.
-func (s *scene) answers(q *question) bool {
+// isAnswered reports whether an ending of the scene gives the answer.
+func (s *scene) isAnswered(q *question) bool {
 	for k := range s.endings {
-		if s.endings[k].answers(q) {
+		if s.endings[k].couldAnswer(q) {
 			return true
 		}
 	}
@@ -138,7 +236,7 @@ func (s *scene) answers(q *question) bool {
 // answersProbe reports whether the scene's relay gives a probe that answer.
 func (s *scene) answersProbe(q *question) bool {
 	for _, e := range s.force(q) {
-		if e.answers(q) {
+		if e.couldAnswer(q) {
 			return true
 		}
 	}

@@ -102,7 +102,7 @@ func newQuestion(o *Observation, f *Facts) question {
 			q.inbound = fact(isOurs(domain, f.OurDomains))
 		}
 	}
-	if strings.HasPrefix(o.Via, "m365") || strings.HasPrefix(o.Via, "exchange-online") {
+	if fromExchange(o) {
 		q.exchange = transcript.Yes
 		q.pooled = fact(wrapped(&o.Reply, "5.7.367"))
 	} else if o.Via != "" {
@@ -115,6 +115,11 @@ func newQuestion(o *Observation, f *Facts) question {
 	q.where(o, f)
 	q.local()
 	return q
+}
+
+// fromExchange reports whether Exchange Online wrote the text.
+func fromExchange(o *Observation) bool {
+	return strings.HasPrefix(o.Via, "m365") || strings.HasPrefix(o.Via, "exchange-online")
 }
 
 // noConnection are words for a connection that did not come about, howItFailed

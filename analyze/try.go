@@ -36,12 +36,8 @@ var elsewhere = netip.MustParseAddr("203.0.113.200")
 // roadFault reports whether a fault is of the customer's own network: from
 // elsewhere it is gone.
 func roadFault(f policy.Fault) bool {
-	for _, k := range policy.FaultKinds() {
-		if k.Name == f.Name {
-			return k.Layer != policy.LayerPolicy && !strings.HasPrefix(k.Name, "downstream-") && k.Name != "cert-expired" && k.Name != "cert-not-yet" && k.Name != "slow"
-		}
-	}
-	return false
+	k, ok := faultKinds()[f.Name]
+	return ok && k.Layer != policy.LayerPolicy && !strings.HasPrefix(k.Name, "downstream-") && k.Name != "cert-expired" && k.Name != "cert-not-yet" && k.Name != "slow"
 }
 
 // probeMechanisms are those that a probe offers.

@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -18,6 +19,7 @@ type difference struct {
 	login  bool // another credential
 	later  bool // what was young then may be live now
 	own    bool // its sender is its login's own name
+	hosted bool // the text is of Exchange Online, whose addresses no probe has
 }
 
 // unlike compares observation i, a probe's, with the texts beside it.
@@ -31,6 +33,7 @@ func unlike(obs []Observation, i int) difference {
 		}
 		d.sender = d.sender || p.Sender != "" && !strings.EqualFold(o.Sender, p.Sender)
 		d.login = d.login || p.AuthTried == transcript.Yes && (o.Login == "" || !strings.EqualFold(o.Login, p.Login))
+		d.hosted = d.hosted || p.AuthTried != transcript.Yes && fromExchange(o)
 		d.later = d.later || p.When.IsZero() || o.When.IsZero() || p.When.Sub(o.When) >= propagation
 	}
 	return d
@@ -48,8 +51,19 @@ var spareLines = []string{
 	"user add " + spareUser + " --kind functional",
 }
 
+// spareServer is a Sending Server that no client of a scenario is.
+const spareServer = "203.0.113.201"
+
+func fromUnlisted(w *policy.World) { w.Client.Address = elsewhere }
+
+func fromListed(w *policy.World) {
+	if _, err := w.Apply("sender add "+spareServer, worldTime.Add(-settled)); err == nil {
+		w.Client.Address = netip.MustParseAddr(spareServer)
+	}
+}
+
 // worlds are those that the probe may meet beside w itself: each difference
-// alone, and all of them.
+// alone, and all of them, from each of the addresses.
 func (d difference) worlds(w *policy.World) []*policy.World {
 	var all []func(*policy.World)
 	if d.sender {
@@ -65,13 +79,21 @@ func (d difference) worlds(w *policy.World) []*policy.World {
 	if d.later {
 		all = append(all, func(w *policy.World) { w.Account.Settle(worldTime.Add(propagation), worldTime) })
 	}
-	if len(all) > 1 {
-		each := slices.Clone(all)
+	if each := slices.Clone(all); len(each) > 1 {
 		all = append(all, func(w *policy.World) {
 			for _, change := range each {
 				change(w)
 			}
 		})
+	}
+	if d.hosted {
+		here := slices.Clip(all)
+		for _, from := range []func(*policy.World){fromUnlisted, fromListed} {
+			for _, change := range here {
+				all = append(all, func(w *policy.World) { change(w); from(w) })
+			}
+			all = append(all, from)
+		}
 	}
 	out := make([]*policy.World, len(all))
 	for i, change := range all {
