@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -151,7 +152,7 @@ func chmod(ts *testscript.TestScript, neg bool, args []string) {
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for range 2000 {
+	for range 12000 { // two minutes: a hang detector
 		if strings.HasPrefix(args[0], "http") {
 			if status, body, err := getURL(args[0]); err == nil && status == 200 && (len(args) < 2 || strings.Contains(body, args[1])) {
 				return
@@ -221,6 +222,9 @@ func mode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// given are the ports that scripts have: two that run at once never get the same.
+var given sync.Map
+
 // port VARIABLE… sets each variable to a port of loopback that is free just now,
 // below the range from which the system gives ports to others.
 func freePort(ts *testscript.TestScript, neg bool, args []string) {
@@ -232,6 +236,9 @@ func freePort(ts *testscript.TestScript, neg bool, args []string) {
 				continue
 			}
 			defer l.Close()
+			if _, taken := given.LoadOrStore(port, true); taken {
+				continue
+			}
 			ts.Setenv(name, port)
 			break
 		}

@@ -45,7 +45,7 @@ func (c *client) reply() string {
 	c.t.Helper()
 	_ = c.conn.SetReadDeadline(time.Now().Add(time.Hour)) // virtual under synctest
 	if _, ok := c.conn.(*net.TCPConn); ok {
-		_ = c.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_ = c.conn.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	}
 	var lines []string
 	for {

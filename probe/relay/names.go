@@ -18,8 +18,11 @@ import (
 
 // Nameserver has the relay answer for its names at an address of loopback, over
 // UDP and TCP; ":0" takes a free port. It knows the relay's own names and the
-// domains of the account; every other name does not exist.
-func Nameserver(address string) Option { return func(r *Relay) { r.namesAt = address } }
+// domains of the account; every other name does not exist. Where the address is
+// taken, those of instead are tried in turn.
+func Nameserver(address string, instead ...string) Option {
+	return func(r *Relay) { r.namesAt, r.namesElse = address, instead }
+}
 
 // NameserverAddr returns where the name server listens, as host:port; empty
 // without one.
@@ -80,10 +83,16 @@ func (r *Relay) publish() error {
 	if r.names53 != nil {
 		return r.names53.Replace(text)
 	}
-	if err := loopbackOnly(r.namesAt); err != nil {
-		return err
+	var server *zone.Server
+	var err error
+	for _, address := range append([]string{r.namesAt}, r.namesElse...) {
+		if err := loopbackOnly(address); err != nil {
+			return err
+		}
+		if server, err = zone.StartAt(address, text); err == nil {
+			break
+		}
 	}
-	server, err := zone.StartAt(r.namesAt, text)
 	if err != nil {
 		return fmt.Errorf("name server: %w", err)
 	}

@@ -133,3 +133,23 @@ func TestNameserverStaysOnLoopback(t *testing.T) {
 		t.Error("it listens")
 	}
 }
+
+// Where the address is taken the next one serves; none of them may be beyond
+// loopback.
+func TestNameserverElsewhere(t *testing.T) {
+	first := relay.Start(t, relay.Nameserver("127.0.0.1:0"))
+	second := relay.Start(t, relay.Nameserver(first.NameserverAddr(), "127.0.0.1:0"))
+	if a := second.NameserverAddr(); a == "" || a == first.NameserverAddr() {
+		t.Errorf("the second serves names at %q, the first at %q", a, first.NameserverAddr())
+	}
+	for _, instead := range [][]string{nil, {"0.0.0.0:0"}} {
+		d, err := relay.NewDemo(relay.Nameserver(first.NameserverAddr(), instead...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Start(); err == nil {
+			t.Errorf("%q: it listens at %s", instead, d.NameserverAddr())
+		}
+		d.Close()
+	}
+}

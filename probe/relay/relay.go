@@ -147,6 +147,7 @@ type Relay struct {
 	region       string
 	names        []string
 	namesAt      string       // where to serve names; empty: nowhere
+	namesElse    []string     // where it is tried if that is taken
 	names53      *zone.Server // nil: none
 	namesMu      sync.Mutex   // around what names53 serves
 

@@ -311,7 +311,12 @@ func (p *program) check(ctx context.Context, j *job, l checkLimits, c *checkFlag
 				st := &s.Steps[k]
 				line := fmt.Sprintf("port %d %s: %s, %.3f s", s.Port, strings.TrimSpace(st.Stage+" "+firstWord(st.Command)), st.Status, st.TookMS/1000)
 				if c.verbose > 1 && st.Reply != nil {
-					line += fmt.Sprintf(", %d %s %s", st.Reply.Code, st.Reply.Enhanced, st.Reply.Text)
+					line += fmt.Sprintf(", %d", st.Reply.Code)
+					for _, part := range []string{st.Reply.Enhanced, st.Reply.Text} {
+						if part != "" {
+							line += " " + part
+						}
+					}
 				}
 				b.WriteString(perfText(line) + "\n")
 			}
@@ -416,10 +421,10 @@ func judgeCheck(rep *analyze.Report, j *job, l checkLimits, now time.Time) *chec
 			switch {
 			case l.critical.Alerts(total):
 				r.state = worseState(r.state, stateCritical)
-				more = append(more, fmt.Sprintf("%d took %ss, outside %s", s.Port, formatSeconds(total), l.critical))
+				more = append(more, fmt.Sprintf("%d took %ss, %s", s.Port, formatSeconds(total), l.critical.Breach()))
 			case l.warning.Alerts(total):
 				r.state = worseState(r.state, stateWarning)
-				more = append(more, fmt.Sprintf("%d took %ss, outside %s", s.Port, formatSeconds(total), l.warning))
+				more = append(more, fmt.Sprintf("%d took %ss, %s", s.Port, formatSeconds(total), l.warning.Breach()))
 			}
 		}
 		r.perf = append(r.perf, fmt.Sprintf("'p%d_total'=%ss;%s;%s;0%s", s.Port, formatSeconds(total), w, c, maximum))

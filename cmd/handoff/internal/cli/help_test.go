@@ -48,7 +48,7 @@ func TestListenFollowsLoopback(t *testing.T) {
 		"::1": "::1", "[::1]:0": "::1", "127.0.0.2:0": "127.0.0.2", "127.0.0.1": "127.0.0.1",
 		"192.0.2.1:0": "127.0.0.1", "0.0.0.0": "127.0.0.1", "localhost:0": "127.0.0.1",
 	} {
-		got, err := listenAddresses([]string{given})
+		got, _, err := listenAddresses([]string{given})
 		if err != nil {
 			t.Errorf("%s: %v", given, err)
 			continue

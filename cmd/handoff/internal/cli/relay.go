@@ -129,9 +129,11 @@ thrown away ('account limit set' changes both). %s sessions or %d MB in the log,
 		many(relay.LogSessions), relay.LogBytes>>20, relay.KeepMessages)
 }
 
-// listenAddresses are the addresses of the logical ports.
-func listenAddresses(all []string) (map[int]string, error) {
-	out, named := map[int]string{}, false
+// listenAddresses are the addresses of the logical ports, and where the name
+// server goes if nobody asked for its very port and another program has it.
+func listenAddresses(all []string) (out map[int]string, names []string, err error) {
+	out = map[int]string{}
+	named := false
 	for n, port := range defaultPorts {
 		out[n] = net.JoinHostPort("127.0.0.1", port)
 	}
@@ -140,7 +142,7 @@ func listenAddresses(all []string) (map[int]string, error) {
 			n, err := strconv.Atoi(port)
 			_, known := out[n]
 			if _, _, splitErr := net.SplitHostPort(address); err != nil || !known || splitErr != nil {
-				return nil, usage(fmt.Sprintf("--listen does not take %q", s), "write 25=127.0.0.1:2525, 587=127.0.0.1:2587 or 53=127.0.0.1:2553")
+				return nil, nil, usage(fmt.Sprintf("--listen does not take %q", s), "write 25=127.0.0.1:2525, 587=127.0.0.1:2587 or 53=127.0.0.1:2553")
 			}
 			out[n] = address
 			named = named || n == portNames
@@ -151,7 +153,7 @@ func listenAddresses(all []string) (map[int]string, error) {
 			host, port = strings.Trim(s, "[]"), ""
 		}
 		if host == "" || port != "" && port != "0" {
-			return nil, usage(fmt.Sprintf("--listen does not take %q", s), "write ADDRESS, ADDRESS:0 for free ports, or 25=ADDRESS:PORT and 587=ADDRESS:PORT")
+			return nil, nil, usage(fmt.Sprintf("--listen does not take %q", s), "write ADDRESS, ADDRESS:0 for free ports, or 25=ADDRESS:PORT and 587=ADDRESS:PORT")
 		}
 		for n, dflt := range defaultPorts {
 			if port == "0" {
@@ -167,28 +169,14 @@ func listenAddresses(all []string) (map[int]string, error) {
 			out[n] = net.JoinHostPort(host, dflt)
 		}
 	}
-	if host, port, _ := net.SplitHostPort(out[portNames]); !named && port != "0" && taken(out[portNames]) {
-		out[portNames] = net.JoinHostPort(host, "0") // nobody asked for this very port
+	if host, _, err := net.SplitHostPort(out[portNames]); err == nil && !named {
+		names = []string{net.JoinHostPort(host, "0")}
 	}
-	return out, nil
-}
-
-// taken says that another program has the port, for UDP or for TCP.
-func taken(address string) bool {
-	udp, err := net.ListenPacket("udp", address)
-	if err != nil {
-		return true
-	}
-	defer udp.Close()
-	tcp, err := net.Listen("tcp", address)
-	if err != nil {
-		return true
-	}
-	return tcp.Close() != nil
+	return out, names, nil
 }
 
 func (p *program) runRelay(ctx context.Context, f *relayFlags) error {
-	addresses, err := listenAddresses(f.listen)
+	addresses, instead, err := listenAddresses(f.listen)
 	if err != nil {
 		return err
 	}
@@ -196,7 +184,7 @@ func (p *program) runRelay(ctx context.Context, f *relayFlags) error {
 	opts := []relay.Option{
 		relay.WithClock(clock), relay.WithLimits(relay.Limits{Idle: f.idle}),
 		relay.Listen(relay.PortServer, addresses[relay.PortServer]), relay.Listen(relay.PortAuth, addresses[relay.PortAuth]),
-		relay.Nameserver(addresses[portNames]),
+		relay.Nameserver(addresses[portNames], instead...),
 	}
 	if f.allowRemote {
 		opts = append(opts, relay.AllowRemote())

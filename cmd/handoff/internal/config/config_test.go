@@ -172,6 +172,9 @@ func TestSecret(t *testing.T) {
 		if err := os.WriteFile(name, []byte(text), mode); err != nil {
 			t.Fatal(err)
 		}
+		if err := os.Chmod(name, mode); err != nil { // whatever the umask is
+			t.Fatal(err)
+		}
 		return name
 	}
 	t.Setenv("HANDOFF_TEST_SECRET", "from env")

@@ -55,6 +55,15 @@ func ParseThreshold(s string) (Threshold, error) {
 // String is the range as it was written.
 func (t Threshold) String() string { return t.text }
 
+// Breach says where a value stands that it alerts for: outside the range, or
+// inside where it was written with @.
+func (t Threshold) Breach() string {
+	if t.inside {
+		return "inside " + strings.TrimPrefix(t.text, "@")
+	}
+	return "outside " + t.text
+}
+
 // Alerts reports whether a value is where the threshold wants an alert.
 func (t Threshold) Alerts(v float64) bool {
 	if !t.configured {

@@ -39,6 +39,11 @@ func TestThreshold(t *testing.T) {
 			}
 		}
 	}
+	for text, want := range map[string]string{"5": "outside 5", "@10:20": "inside 10:20", "~:3": "outside ~:3"} {
+		if th, err := ParseThreshold(text); err != nil || th.Breach() != want {
+			t.Errorf("%s is told as %q, %v", text, th.Breach(), err)
+		}
+	}
 	for _, bad := range []string{"x", "5:1", "@", "1:2:3", "nan", "--5", "1s", "inf", "1e3", "0x10", "1_0", "5:x", "~", "@:~", " 5"} {
 		if _, err := ParseThreshold(bad); err == nil {
 			t.Errorf("%q is taken for a range", bad)
