@@ -197,6 +197,8 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 		switch {
 		case j.other(&it.Refuser):
 			o.RefusedBy = it.Refuser.Host
+		case j.other(&it.Target) && it.Fault != transcript.FaultNone:
+			// Nobody refused: the reporter gave up on a server that gave no reply.
 		case local && !it.LocalOnlyExpiry:
 			o.RefusedBy = it.Reporter.Host
 			o.Confidence = Likely // another report of the same mail may show the relay
