@@ -271,7 +271,7 @@ func (b *Block) cutTraces(cuts []int) []int {
 		return cuts
 	}
 	// The transcripts that some reports print are theirs.
-	own := b.has(signsOf(signSendmailTranscript, signTalking, signSendmailAddresses, signCourier, signPostfix, signExim, signGeneric))
+	own := b.has(signsOf(signSendmailTranscript, signTalking, signSendmailAddresses, signCourier, signPostfix, signExim, signMDaemon, signGeneric))
 	var more []int
 	run := lineOther
 	blankRun := true

@@ -519,14 +519,14 @@ func splitReply(text string) []string {
 // speaker says who speaks. RFC 821 has S for sender and R for receiver, so for
 // letters what was said decides, and what was learned from it before.
 func (d *dialogue) speaker(s *said, text string) transcript.Speaker {
-	if d.dialect != dialectLetters {
+	if d.dialect != dialectLetters && d.dialect != dialectTriple {
 		return s.mark.who
 	}
 	letter := 0
 	if s.mark.who == transcript.Client {
 		letter = 1
 	}
-	if s.strong {
+	if s.strong && (d.dialect == dialectLetters || !d.learned) {
 		isServer := isReplyText([]byte(text))
 		d.server[letter], d.learned = isServer, true
 		d.server[1-letter] = !isServer

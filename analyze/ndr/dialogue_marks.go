@@ -86,6 +86,8 @@ var dialogueMarks = []dialogueMark{
 	{"CLIENT: ", dialectLetters, transcript.Client, false, 0},
 	{"Server: ", dialectLetters, transcript.Server, false, 0},
 	{"Client: ", dialectLetters, transcript.Client, false, 0},
+	{"RSP: ", dialectLetters, transcript.Server, false, 0}, // SmarterMail
+	{"CMD: ", dialectLetters, transcript.Client, false, 0},
 	{"RECV: ", dialectLetters, transcript.Server, false, 0},
 	{"SEND: ", dialectLetters, transcript.Client, false, 0},
 	{"recv: ", dialectLetters, transcript.Server, false, 0},
@@ -295,6 +297,10 @@ func (s *said) fill(line []byte, i int, m *dialogueMark) {
 	if m.dialect == dialectLetters {
 		// RFC 821 has S for the sender and R for the receiver: what was said tells.
 		s.strong = isReplyText(text) || isCommandText(text)
+		return
+	}
+	if m.dialect == dialectTriple {
+		s.strong = isReplyText(text) || isCommandText(text) // IceWarp has the server on the right
 		return
 	}
 	s.strong = m.who == transcript.Server && isReplyText(text) || m.who == transcript.Client && isCommandText(text)

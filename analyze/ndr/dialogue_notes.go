@@ -37,6 +37,12 @@ var connectionNotes = []struct {
 	{"connected to host ", noteConnected},
 	{"connected to ", noteConnected},
 	{"connecting to ", noteDial},
+	{"attempting smtp connection to ", noteDial}, // MDaemon, with what follows
+	{"resolving a record for ", noteIgnore},
+	{"resolving aaaa record for ", noteIgnore},
+	{"resolving mx record", noteIgnore},
+	{"waiting for socket connection", noteIgnore},
+	{"waiting for protocol to start", noteIgnore},
 	{"connecting via ", noteDial},
 	{"connection: opening to ", noteDial},
 	{"connection: opened", noteConnected},
@@ -261,6 +267,9 @@ func (d *dialogue) connection(kind noteKind, words []byte, base int) {
 	words = bytes.TrimRight(words, " .")
 	if n := bytes.Index(words, []byte("...")); n > 0 {
 		words = words[:n]
+	}
+	if n := bytes.Index(words, []byte(" --> ")); n > 0 { // "10.0.0.8:51234 --> 192.0.2.10:25"
+		words, base = words[n+5:], base+n+5
 	}
 	var s settings
 	s.cues(d.b, words, base)

@@ -381,6 +381,19 @@ func (r *report) exchangeReply(f *flow, from, to int, it *Item, host Mention) {
 	if host.Address == "0.0.0.0" {
 		host.Address = "" // Microsoft's way to print an address that it never had
 	}
+	if r.isReporter(host) && foldIndexIn(t, "message expired") >= 0 {
+		// G about the end of its own queue: who answered last stands below.
+		it.Expired, it.LocalOnlyExpiry, it.LocalReply = true, true, outer
+		if k := bytes.Index(t, []byte(" -> ")); k >= 0 {
+			if inner, ok := f.reply(from+k+4, to); ok && inner.Code >= 400 && !localReply(inner) {
+				it.Reply = inner // and nobody who said it
+				return
+			}
+		}
+		it.Fault, it.Stage = microsoftFault(outer.Enhanced, t)
+		it.FaultSpan = f.span(from, to)
+		return
+	}
 	// The refuser's own words, inside the reporter's summary.
 	if k := bytes.Index(t, []byte("[Message=")); k >= 0 {
 		start := from + k + len("[Message=")
@@ -742,6 +755,15 @@ func (r *report) exchangeHuman() {
 			}
 		}
 		return
+	}
+	if len(r.items) == 1 && r.items[0].Recipient == "" && len(listed) > 0 {
+		// What the admin section says holds for all that are listed above it.
+		it := r.items[0]
+		r.items = r.items[:0]
+		for _, a := range listed {
+			it.Recipient = a
+			*r.item(a) = it
+		}
 	}
 	for i := range r.items {
 		it := &r.items[i]

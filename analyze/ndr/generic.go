@@ -243,6 +243,9 @@ func replyIn(l []byte) (int, bool) {
 		}
 		if i > 0 {
 			prev := l[i-1]
+			if prev == '(' && i+4 < len(l) && statusCode(l[i+4:]) != "" {
+				return i, true // "r (554 5.7.1 …)"
+			}
 			if prev != '[' && prev != '\'' && prev != '"' && !(prev == ' ' && i > 1 && (l[i-2] == ':' || l[i-2] == ',' || l[i-2] == ';' || l[i-2] == '>')) && prev != ':' {
 				continue
 			}
@@ -271,6 +274,12 @@ func (r *report) saidBy(head []byte, at int) Mention {
 		start := n
 		for start > 0 && head[start-1] != ' ' {
 			start--
+		}
+		if start > 0 && head[start] == '(' {
+			// "Remote server [ip:25] (H) rejected recipient: 554 …"
+			if h, k := hostAt(head[start+1 : n]); k > 0 && looksLikeHost([]byte(h.name)) {
+				return r.b.mention(Refuser, h, at+start+1, at+start+1+k)
+			}
 		}
 		if start > 0 && head[start] == '[' || start > 0 && head[start] == '(' {
 			// "H [ip] said:"

@@ -27,6 +27,14 @@ func gmailText(r *report) {
 				r.item(a)
 			}
 		}
+		for _, lead := range gmailLeads {
+			if n := foldIndexIn(l, lead); n >= 0 {
+				if a, k := mailboxAt(l[n+len(lead):]); k > 0 {
+					r.item(a)
+				}
+				break
+			}
+		}
 		switch r.signOf(i) {
 		case signGmailClassic, signGmailMore, signDelay:
 			if bytes.HasPrefix(l, []byte("Delivery to the following")) {
@@ -43,7 +51,7 @@ func gmailText(r *report) {
 				}
 			}
 		case signGmailResponse:
-			r.gmailResponse(i, foldIndexIn(l, "remote server") >= 0)
+			r.gmailResponse(i, saysRemote(l))
 		}
 		const lead, returned = "The error that the other", "The error that the other server returned was:"
 		if n := bytes.Index(l, []byte(lead)); n >= 0 {
@@ -62,6 +70,26 @@ func gmailText(r *report) {
 			r.googleFault(&f, 0, len(f.text), it, Mention{})
 		}
 	}
+}
+
+// gmailLeads are the words before the recipient in the sentence that opens the
+// report, in other languages than English.
+var gmailLeads = []string{
+	"der nachricht an ", "deine nachricht an ", "ihre nachricht an ", "nachricht wurde nicht an ",
+	"votre message à ", "distribué à ", "tu mensaje a ", "su mensaje a ", "el mensaje a ", "entregado a ",
+	"il tuo messaggio a ", "il messaggio a ", "consegnato a ", "je bericht aan ", "uw bericht aan ", "bezorgd bij ",
+	"sua mensagem para ", "entregue para ", "entregue a ", "ditt meddelande till ", "wiadomości do ",
+}
+
+// saysRemote reports whether the heading of a response is about the remote
+// server's words.
+func saysRemote(l []byte) bool {
+	for _, w := range []string{"remote server", "remote-server", "remoteserver", "serveur distant", "servidor remoto", "server remoto", "externe server"} {
+		if foldIndexIn(l, w) >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // onlyItem is the item that a statement without a name is about.

@@ -125,11 +125,23 @@ func firstWordUntil(b []byte, stop string) []byte {
 func (r *report) traceNames(it *Item) {
 	others := 0
 	last := ""
+	var label []byte // the line above, where it may be a label that stands alone
 	for i := r.b.First; i < r.last; i++ {
 		l, _ := r.line(i)
 		if bytes.IndexByte(l, '@') < 0 {
+			if len(l) > 0 {
+				label = l
+			}
 			continue
 		}
+		if a, n := mailboxAt(l); n == len(l) && foldEqual(label, "recipient") && it.Recipient == "" {
+			it.Recipient = a
+			continue
+		} else if n == len(l) && foldEqual(label, "sender") {
+			it.Sender = a
+			continue
+		}
+		label = nil
 		a, _, to := findMailbox(l)
 		if to < 0 {
 			continue

@@ -42,13 +42,8 @@ func oldExchangeText(r *report) {
 		if len(l) == 0 {
 			continue
 		}
-		on := bytes.LastIndex(l, []byte(" on "))
-		if on <= 0 || on+5 >= len(l) {
-			continue
-		}
-		// A date follows " on ", not the end of a sentence.
-		d := l[on+4:]
-		if !isDigit(d[0]) && !(len(d) > 5 && d[3] == ',' && isDigit(d[5])) {
+		on, d := beforeDate(l)
+		if on <= 0 {
 			continue
 		}
 		flush(i)
@@ -62,6 +57,26 @@ func oldExchangeText(r *report) {
 		first = i + 1
 	}
 	flush(min(r.last, r.body))
+}
+
+// dateWords stand between a recipient and the date of the attempt, in the
+// languages of Exchange and Outlook.
+var dateWords = []string{" on ", " am ", " le ", " el ", " il ", " op ", " em ", " den "}
+
+// beforeDate finds the words that a date follows, not the end of a sentence:
+// where they begin, and the date.
+func beforeDate(l []byte) (int, []byte) {
+	for _, w := range dateWords {
+		on := bytes.LastIndex(l, []byte(w))
+		if on <= 0 || on+len(w)+1 >= len(l) {
+			continue
+		}
+		d := l[on+len(w):]
+		if isDigit(d[0]) || len(d) > 5 && d[3] == ',' && isDigit(d[5]) {
+			return on, d
+		}
+	}
+	return -1, nil
 }
 
 // oldExchangeReason reads the lines below a recipient.
@@ -100,5 +115,38 @@ func (r *report) oldExchangeReason(f *flow, it *Item) {
 		}
 		return
 	}
+	// Outlook prints the reply of its server and never the name.
+	if n, ok := replyIn(t); ok {
+		if rep, ok := f.reply(n, len(bytes.TrimRight(t, "' "))); ok && rep.Code >= 400 {
+			it.Reply = rep
+			return
+		}
+	}
+	// Nobody answered: the fault by its words, of the host that they name.
+	if fault, stage := faultAndStage(t); fault != transcript.FaultNone {
+		if m := f.firstHost(Target); !m.IsZero() {
+			it.Fault, it.Stage, it.FaultSpan, it.Target = fault, stage, f.span(0, len(t)), m
+			return
+		}
+	}
 	it.LocalReply = transcript.Reply{Lines: []string{string(t)}, Span: f.span(0, len(t))}
+}
+
+// firstHost is the first name of a host in running text, but for those in mail
+// addresses.
+func (f *flow) firstHost(role Role) Mention {
+	t := f.text
+	for i := 0; i < len(t) && i < 2000; {
+		j := i
+		for j < len(t) && t[j] != ' ' {
+			j++
+		}
+		if word := t[i:j]; bytes.IndexByte(word, '@') < 0 && bytes.IndexByte(word, '.') > 0 {
+			if h, n := hostAt(word); n > 0 && looksLikeHost([]byte(h.name)) && !bytes.Contains(word, []byte("://")) {
+				return f.mention(role, h, i, i+n)
+			}
+		}
+		i = j + 1
+	}
+	return Mention{}
 }

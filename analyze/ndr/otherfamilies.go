@@ -434,10 +434,14 @@ func dominoText(r *report) {
 	because := false
 	for i := int(m.line) + 1; i < min(r.last, r.body); i++ {
 		l, at := r.line(i)
+		if n := dominoLabel(l); n > 0 {
+			// Notes shows the reason beside the label.
+			because = true
+			n += skipBlanks(l[n:], 0)
+			l, at = l[n:], at+n
+		}
 		switch {
 		case len(l) == 0:
-		case foldPrefix(l, "because:"):
-			because = true
 		case because:
 			f := r.doc.flow(at, r.paragraphEnd(i, 12))
 			for _, it := range listed {
@@ -450,6 +454,19 @@ func dominoText(r *report) {
 			}
 		}
 	}
+}
+
+// dominoLabels stand before the reason, in the languages of Notes.
+var dominoLabels = []string{"because:", "weil:", "grund:", "aus folgendem grund:", "parce que:", "parce que :", "motif:", "motif :", "porque:", "debido a:", "perché:", "omdat:"}
+
+// dominoLabel is the length of the label that a line begins with.
+func dominoLabel(l []byte) int {
+	for _, w := range dominoLabels {
+		if foldPrefix(l, w) {
+			return len(w)
+		}
+	}
+	return 0
 }
 
 func dominoReason(r *report, f *flow, it *Item) {
@@ -484,6 +501,10 @@ func dominoReason(r *report, f *flow, it *Item) {
 			it.Reply = rep
 			return
 		}
+	}
+	if rep, ok := f.reply(0, len(t)); ok && rep.Code >= 400 {
+		it.Reply = rep // of a server that only the fields name
+		return
 	}
 	it.LocalReply = transcript.Reply{Lines: []string{string(t)}, Span: f.span(0, len(t))}
 }

@@ -357,6 +357,7 @@ var faultWords = []struct {
 	{"name server", transcript.FaultDNS, transcript.StageResolve},
 	{"name lookup", transcript.FaultDNS, transcript.StageResolve},
 	{"dns", transcript.FaultDNS, transcript.StageResolve},
+	{"could not be resolved", transcript.FaultDNS, transcript.StageResolve},
 	{"enotfound", transcript.FaultDNS, transcript.StageResolve},
 	{"lookup", transcript.FaultDNS, transcript.StageResolve},
 	{"connection timed out", transcript.FaultTimeout, transcript.StageConnect},

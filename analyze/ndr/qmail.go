@@ -138,6 +138,14 @@ func (r *report) qmailReason(first, last int, it *Item) {
 	if it.Expired {
 		it.LocalOnlyExpiry = true
 	}
+	if len(t) > 4 && isReplyText(t[:3]) && t[3] == ':' {
+		// Yahoo: "554: 5.7.1 …", of a server that it does not name.
+		if rep, ok := transcript.ParseReply(string(t[:3]) + string(t[4:])); ok && rep.Code >= 400 {
+			rep.Span = f.span(0, len(t))
+			it.Reply = rep
+			return
+		}
+	}
 	it.LocalReply = transcript.Reply{Enhanced: it.Status, Lines: []string{string(t)}, Span: f.span(0, len(t))}
 }
 

@@ -42,7 +42,7 @@ func newReport(b *Block) *report {
 	for i := range r.marks {
 		m := &r.marks[i]
 		switch {
-		case m.sign == signDelay:
+		case m.sign == signDelay, m.sign == signExchangeHuman && foldIndexIn(r.doc.Line(int(m.line)), "delayed") >= 0:
 			r.delay = true
 		case m.sign == signSuccess:
 			r.success = true

@@ -36,6 +36,7 @@ var reportFamilies = []family{
 	reportFamily("sendmail-dsn", 90, textReader(sendmailText), signSendmailAddresses, signSendmailTranscript, signTalking),
 	reportFamily("outlook", 88, textReader(outlookText), signOutlook),
 	reportFamily("mimecast", 88, textReader(mimecastText), signMimecast),
+	reportFamily("mdaemon", 95, mdaemonReport, signMDaemon),
 	reportFamily("domino", 85, textReader(dominoText), signDomino),
 	reportFamily("surfcontrol", 85, textReader(surfControlText), signSurfControl),
 	reportFamily("rfc3464", 40, textReader(nil), fieldFinal, fieldOriginal, fieldDiagnostic),

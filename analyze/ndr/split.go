@@ -50,6 +50,7 @@ var openers = []opener{
 	{signBarracuda, signBarracuda, 1},
 	{signSurfControl, signSurfControl, 1},
 	{signMimecast, signMimecast, 1},
+	{signMDaemon, signMDaemon, 1},
 	{signPortal, signPortal, 1},
 	{signOther, signOther, 1},
 }
@@ -202,7 +203,11 @@ func (s *cutter) mark(m *mark) {
 		begins = false // the introduction of what stands above it: it names nobody
 	}
 	if begins {
-		s.cut(s.start(line))
+		start := s.start(line)
+		if row.family == signGenerating && rank == 4 {
+			start = s.sentence(start)
+		}
+		s.cut(start)
 	}
 	s.seen = append(s.seen, *m)
 	s.family, s.rank = row.family, max(s.rank, rank)
@@ -261,6 +266,24 @@ func containsWord(text, word []byte) bool {
 // recipient before anything else.
 func isYourMessage(l []byte) bool {
 	return foldPrefix(bytes.TrimLeft(l, " \t*"), "your message to ")
+}
+
+// sentence is the line above, not far, of the sentence with which the present
+// report of Exchange Online names the recipient in another language than
+// English; the line itself if there is none.
+func (s *cutter) sentence(line int) int {
+	for i := line - 1; i > s.last && i > s.b.First && i > line-20; i-- {
+		l := s.b.Doc.Line(i)
+		if bytes.IndexByte(l, '@') < 0 || len(l) > 400 {
+			continue
+		}
+		for _, lead := range messageLeads {
+			if foldIndexIn(l, lead) >= 0 {
+				return i
+			}
+		}
+	}
+	return line
 }
 
 // cut begins another report at the line.

@@ -83,6 +83,13 @@ func stampAt(s []byte) (stamp, int) {
 	}
 	i := 0
 	if weekdayAt(s) && s[3] == ' ' {
+		if isDigit(s[4]) { // MDaemon: "Fri 2026-11-20 09:12:30"
+			t, n := digitStamp(s[4:])
+			if n == 0 {
+				return stamp{}, 0
+			}
+			return t, n + 4
+		}
 		i = 4
 	}
 	month := monthAt(s[i:])

@@ -450,6 +450,13 @@ func (r *report) diagnostic(it *Item, g *statusGroup) {
 	loopback := remote.Address == "127.0.0.1" || remote.Address == "::1" || remote.Host == "localhost"
 	switch {
 	case isLocalKind(g.diagType):
+		if rep, ok := f.reply(0, n); ok && rep.Code >= 400 && rep.Enhanced != "" && g.hasRemote && !remote.IsZero() && !loopback {
+			// Domino files the server's whole reply under its own name; a Postfix
+			// names no Remote-MTA where none answered.
+			it.Reply, it.Refuser, it.Port = rep, remote, remote.Port
+			it.Refuser.Role = Refuser
+			return
+		}
 		postfixReason(f, 0, n, it)
 		if it.Refuser.IsZero() && it.Target.IsZero() && g.hasRemote && !remote.IsZero() && !loopback {
 			it.Target = remote
