@@ -81,16 +81,15 @@ type piece struct {
 type line []piece
 
 // say makes a line of our own words.
-func say(text string) line { return line{{text, plain}} }
+func say(text string) line { return line(nil).put(plain, text) }
 
-// put appends our own words in a style.
-func (l line) put(in style, text string) line { return append(l, piece{text, in}) }
+// put appends our own words in a style. They are escaped like all others: a word
+// of a report is ours in a report that we made, and anybody's in one that was read.
+func (l line) put(in style, text string) line { return append(l, piece{transcript.Escape(text), in}) }
 
-// quote appends somebody else's words: a server's, a paste's. Nothing in them
-// reaches the terminal raw.
-func (l line) quote(in style, text string) line {
-	return append(l, piece{transcript.Escape(text), in})
-}
+// quote appends somebody else's words: a server's, a paste's. It does what put
+// does; the name says whose words they are.
+func (l line) quote(in style, text string) line { return l.put(in, text) }
 
 // width counts the cells of the line.
 func (l line) width() int {

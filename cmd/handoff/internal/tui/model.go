@@ -390,7 +390,7 @@ func (m *model) View() tea.View {
 	if rules {
 		rows = append(rows, rule(m.w))
 	}
-	rows = append(rows, line{{m.toast, title}}, m.footer())
+	rows = append(rows, line(nil).put(title, m.toast), m.footer())
 	if len(rows) > m.h {
 		rows = rows[len(rows)-m.h:]
 	}
