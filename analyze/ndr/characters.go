@@ -198,3 +198,17 @@ func markdownLink(text []byte, i int) (open, end int) {
 	}
 	return from + n, i + 2 + k + 1
 }
+
+// wholeRunes is how many bytes of s are kept when at most so many are wanted and
+// no character is to be cut in two.
+func wholeRunes[T string | []byte](s T, most int) int {
+	if len(s) <= most {
+		return len(s)
+	}
+	for i := most; i > most-utf8.UTFMax && i > 0; i-- {
+		if utf8.RuneStart(s[i]) {
+			return i
+		}
+	}
+	return most
+}

@@ -42,8 +42,12 @@ func (d *Document) clean() {
 	d.undoParts()
 }
 
-// undoParts undoes what is undone part by part.
+// undoParts undoes what is undone part by part, the line ends first that a
+// transfer encoding held.
 func (d *Document) undoParts() {
+	if d.odd && hasOdd(d.Text) {
+		d.newlines()
+	}
 	d.charsets()
 	maps := len(d.maps)
 	d.markup()

@@ -142,9 +142,7 @@ func noteOf(words []byte) noteKind {
 // note reads a line that nobody said: the client's own words. line begins at
 // base in Doc.Text.
 func (d *dialogue) note(line []byte, base int) {
-	if len(line) > 4096 {
-		line = line[:4096]
-	}
+	line = line[:wholeRunes(line, 4096)]
 	at := noteStart(line)
 	words := line[at:]
 	if len(words) == 0 {
@@ -670,13 +668,17 @@ func (t *talk) tlsNote(words []byte) {
 		if !foldPrefix(words, code) {
 			return
 		}
+		number := string(leadingDigits(words[len(code):]))
+		if number == "" {
+			return // cut off: neither yes nor no
+		}
 		facts := t.tlsFacts()
-		if words[len(code)] == '0' {
+		if number == "0" {
 			facts.Verified = transcript.Yes
 			return
 		}
 		facts.Verified = transcript.No
-		switch string(leadingDigits(words[len(code):])) {
+		switch number {
 		case "10":
 			facts.Problem = "certificate-expired"
 		case "9":

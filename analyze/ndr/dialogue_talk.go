@@ -576,8 +576,5 @@ func (t *talk) serverMention(role Role) Mention {
 
 // clip bounds a kept string.
 func clip(s string, most int) string {
-	if len(s) > most {
-		s = s[:most]
-	}
-	return strings.Clone(s)
+	return strings.Clone(s[:wholeRunes(s, most)])
 }

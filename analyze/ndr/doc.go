@@ -244,9 +244,7 @@ func (d *Document) LineEnd(i int) int {
 // aliases Text.
 func (d *Document) Line(i int) []byte {
 	start, end := d.LineStart(i), d.LineEnd(i)
-	if end-start > maxLine {
-		end = start + maxLine
-	}
+	end = start + wholeRunes(d.Text[start:end], maxLine)
 	return d.Text[start:end:end]
 }
 

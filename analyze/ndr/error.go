@@ -461,9 +461,7 @@ func (t *told) line(line []byte, base, number int) {
 	if t.b.inLetterhead(base) {
 		return
 	}
-	if len(line) > 4096 {
-		line = line[:4096]
-	}
+	line = line[:wholeRunes(line, 4096)]
 	if c := clientAt(line); c != nil && (t.client == nil || t.client.format == "phpmailer" && c.format != "phpmailer") {
 		t.client = c
 	}

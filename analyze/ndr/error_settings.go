@@ -475,9 +475,7 @@ type labelled struct {
 // pairs finds the label: value pairs of a line, in any number and order:
 // "SMTP Server: H  Port: 25  SSL: OFF", "host=H;port=587", "Server: 'H', Port: 25".
 func pairs(line []byte) []labelled {
-	if len(line) > 4096 {
-		line = line[:4096]
-	}
+	line = line[:wholeRunes(line, 4096)]
 	var out []labelled
 	stop := 0 // behind the last pair's first word: a label begins no earlier
 	for i := 0; i < len(line); i++ {
@@ -833,9 +831,7 @@ func attribute(name, top string) bool {
 // scan reads what one line tells about the settings. base is the offset of the
 // line in Doc.Text.
 func (s *settings) scan(b *Block, line []byte, base int) {
-	if len(line) > 4096 {
-		line = line[:4096]
-	}
+	line = line[:wholeRunes(line, 4096)]
 	s.cues(b, line, base)
 	if bytes.IndexByte(line, ':') < 0 && bytes.IndexByte(line, '=') < 0 {
 		return

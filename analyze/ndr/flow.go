@@ -32,7 +32,7 @@ func (d *Document) flow(start, end int) flow {
 	}
 	if end-start > maxLine {
 		d.limit("bytes of one paragraph")
-		end = start + maxLine
+		end = start + wholeRunes(text[start:end], maxLine)
 	}
 	f := flow{doc: d}
 	stretch := text[start:end:end]

@@ -3,6 +3,8 @@ package ndr
 import (
 	"bytes"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
@@ -480,10 +482,7 @@ func readLog(b *Block) []Case {
 		}
 		base := b.Doc.LineStart(i)
 		l := logLine{record: r, base: base, line: b.Doc.Line(i)}
-		end := b.Doc.LineEnd(j - 1)
-		if end-base > maxLine {
-			end = base + maxLine
-		}
+		end := base + wholeRunes(b.Doc.Text[base:b.Doc.LineEnd(j-1)], maxLine)
 		l.f = b.Doc.flow(base+r.message, end)
 		if bytes.HasPrefix(l.line, []byte(`{"log":"`)) {
 			l.f.unescapeJSON()
@@ -695,13 +694,13 @@ func (f *flow) unescapeJSON() {
 		n := 1
 		switch t[i+1] {
 		case 'u':
-			if i+5 < len(t) && unhex(t[i+4]) >= 0 && unhex(t[i+5]) >= 0 && t[i+2] == '0' && t[i+3] == '0' {
-				out = append(out, byte(unhex(t[i+4])<<4|unhex(t[i+5])))
-				n = 5
-			} else {
+			var c rune
+			if c, n = jsonRune(t[i:]); n == 0 {
 				out = append(out, t[i])
-				n = 0
+				break
 			}
+			out = utf8.AppendRune(out, c)
+			n--
 		case 'n', 'r', 't':
 			out = append(out, ' ')
 		default:
@@ -713,6 +712,38 @@ func (f *flow) unescapeJSON() {
 		}
 	}
 	f.text, f.cuts = out, cuts
+}
+
+// jsonRune is the character of the escapes \uXXXX that t begins with, two of them
+// where they are halves of one, and how many bytes they take; 0 without one.
+func jsonRune(t []byte) (rune, int) {
+	one := func(t []byte) rune {
+		if len(t) < 6 || t[0] != '\\' || t[1] != 'u' {
+			return -1
+		}
+		c := 0
+		for _, x := range t[2:6] {
+			h := unhex(x)
+			if h < 0 {
+				return -1
+			}
+			c = c<<4 | h
+		}
+		return rune(c)
+	}
+	c := one(t)
+	switch {
+	case c < 0:
+		return 0, 0
+	case utf16.IsSurrogate(c):
+		if both := utf16.DecodeRune(c, one(t[6:])); both != utf8.RuneError {
+			return both, 12
+		}
+		return utf8.RuneError, 6
+	case c == 0, c == '\n', c == '\r':
+		return ' ', 6
+	}
+	return c, 6
 }
 
 // logTells reports whether a line speaks about a delivery or a refusal.

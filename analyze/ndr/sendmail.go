@@ -108,13 +108,18 @@ func (r *report) sendmailAddresses(first, last int) {
 			// McAfee: <r>   (REPLY); X1: r [words]
 			o := at + bytes.IndexByte(l[lead+n:], rest[0]) + lead + n + 1
 			end := at + len(l)
-			if closing := closingOf(rest[0]); rest[len(rest)-1] != closing && i+1 < last {
+			closing := closingOf(rest[0])
+			closed := rest[len(rest)-1] == closing
+			if !closed && i+1 < last {
 				if m, at := r.line(i + 1); len(m) > 0 && m[len(m)-1] == closing {
 					i++ // wrapped before it closed
-					end = at + len(m)
+					end, closed = at+len(m), true
 				}
 			}
-			f := r.doc.flow(o, max(end-1, o))
+			if closed {
+				end--
+			}
+			f := r.doc.flow(o, max(end, o))
 			reason := f.text
 			if rest[0] == '(' && foldPrefix(reason, "reason:") {
 				sendmailParenthesis(&f, it)

@@ -72,18 +72,23 @@ func fuzzTrace(f *testing.F, sniff func(*Block) int, read func(*Block) []Case) {
 func FuzzDialogue(f *testing.F) {
 	traceSeeds(f, "transcripts/swaks", "transcripts/openssl", "transcripts/telnet", "transcripts/curl", "transcripts/msmtp", "transcripts/smtplib", "transcripts/nodemailer",
 		"transcripts/phpmailer", "transcripts/javamail", "transcripts/letters", "transcripts/other", "transcripts/sendmail", "transcripts/exchange", "transcripts/handoff")
+	f.Add([]byte("openssl s_client -starttls smtp -connect outbound-us1.ppe-hosted.com:587\nCONNECTED(00000003)\n---\nVerify return code: "))
 	fuzzTrace(f, sniffDialogue, readDialogue)
 }
 
 // FuzzLog: the readers of logs and of queue listings.
 func FuzzLog(f *testing.F) {
 	traceSeeds(f, "logs/")
+	f.Add([]byte(`{"log":"Nov 24 07:40:47 mail postfix/smtp[2]: BBBB222222: to=\u003cb@partner.example\u003e, relay=outbound-us1.ppe-hosted.com[192.0.2.10]:25, delay=1, dsn=5.7.1, status=bounced (host outbound-us1.ppe-hosted.com[192.0.2.10] said: 554 5.7.1 M\u00fcller \ud83d\udce7 \ud83d (in reply to RCPT TO command))\n","stream":"stdout"}` + "\n"))
 	fuzzTrace(f, func(b *Block) int { return max(sniffLog(b), sniffQueue(b)) }, func(b *Block) []Case { return append(readLog(b), readQueue(b)...) })
 }
 
 // FuzzError: the reader of errors and of device logs.
 func FuzzError(f *testing.F) {
 	traceSeeds(f, "transcripts/error", "transcripts/device")
+	for _, n := range []int{4096, 16 << 10, maxLine} {
+		f.Add([]byte("Got bad greeting from SMTP host: outbound-us1.ppe-hosted.com, port: 25, response: 554 5.7.1 <" + strings.Repeat("\x98", n)))
+	}
 	fuzzTrace(f, sniffError, readError)
 }
 
