@@ -2,6 +2,7 @@
 // publish it: "checker sarif FILE…" against the SARIF 2.1.0 schema of OASIS,
 // "checker kubernetes FILE…" against the OpenAPI description of a Kubernetes API
 // server. It prints what does not fit and exits 1; 2 is a failure of its own.
+// "checker fetch" only sees to it that the schemas are there.
 //
 // The schemas are not copied into this project. They are read from the source of
 // two modules that carry them, each pinned by version and sum: go-sarif (its
@@ -26,8 +27,19 @@ import (
 
 func main() {
 	checks := map[string]func(file string) ([]string, error){"sarif": sarif, "kubernetes": kubernetes}
+	if len(os.Args) == 2 && os.Args[1] == "fetch" {
+		_, err := sarifSchema()
+		if err == nil {
+			_, err = moduleDir(kubernetesModule, kubernetesSum)
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "checker: %v\n", err)
+			os.Exit(2)
+		}
+		return
+	}
 	if len(os.Args) < 3 || checks[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: checker sarif|kubernetes FILE…")
+		fmt.Fprintln(os.Stderr, "usage: checker fetch | checker sarif|kubernetes FILE…")
 		os.Exit(2)
 	}
 	code := 0
