@@ -240,7 +240,7 @@ func (x *Explainer) Explain(obs []Observation, f Facts) Explanation {
 		return x.one(qs[0])
 	}
 	sets := x.singles(qs)
-	if len(sets) == 0 {
+	if len(sets) == 0 && !allReady(qs) {
 		sets = x.pairs(qs)
 	}
 	return Explanation{Sets: sets, x: x, qs: qs}
@@ -297,13 +297,15 @@ type match struct {
 
 // predicts reports whether the scene predicts every question: by what its
 // client does, or, where a probe asked, by what the relay answers to a probe.
-// At least one failure must be the client's own.
+// At least one failure must be the client's own. Where nothing failed, the cause
+// must be one that stops nothing.
 func (s *scene) predicts(qs []question) (match, bool) {
 	var m match
+	passed := allReady(qs)
 	for i := range qs {
 		q := &qs[i]
 		own := fitting(s.endings, q)
-		if q.ready && len(qs) == 1 && !s.succeeds() {
+		if passed && !s.succeeds() {
 			return match{}, false // that a road goes on beyond what was tried explains nothing
 		}
 		if len(own) == 0 {
@@ -312,7 +314,7 @@ func (s *scene) predicts(qs []question) (match, bool) {
 			}
 			continue
 		}
-		if m.q == nil && (!q.ready || len(qs) == 1) {
+		if m.q == nil && (!q.ready || passed) {
 			m.fitting, m.q = own, q
 			m.foreign = !slices.ContainsFunc(own, func(e *ending) bool { return !e.foreign })
 		}
@@ -321,6 +323,11 @@ func (s *scene) predicts(qs []question) (match, bool) {
 		}
 	}
 	return m, m.q != nil
+}
+
+// allReady reports whether nothing that was seen failed.
+func allReady(qs []question) bool {
+	return !slices.ContainsFunc(qs, func(q question) bool { return !q.ready })
 }
 
 // succeeds reports whether every client of the scene gets through.

@@ -55,7 +55,10 @@ func (e *ending) shownIn(q *question) bool {
 // couldAnswer compares the answer in whatever kind of text it is shown.
 func (e *ending) couldAnswer(q *question) bool {
 	if q.ready {
-		return e.success || e.place == placeRelay && q.stage != "" && e.stage.Order() > q.stage.Order()
+		// A login that is asked for inside TLS is a failure of TLS by its code and
+		// stands behind the handshake.
+		behind := e.stage.Order() > q.stage.Order() || e.stage == q.stage && e.code == 530 && e.secure == transcript.Yes
+		return e.success || e.place == placeRelay && q.stage != "" && behind
 	}
 	if e.success || e.place != q.place || e.dot != q.dot {
 		return false

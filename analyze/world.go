@@ -532,6 +532,7 @@ func (r *road) greeting() bool {
 	}
 	if acc.Has("banner-masked") != nil {
 		r.e.masked = transcript.Yes
+		unbroken := r.e
 		why := says("banner-masked")
 		r.stopped(transcript.StageGreet, symptomNone, why)
 		r.stopped(transcript.StageEHLO, symptomNone, why)
@@ -552,7 +553,15 @@ func (r *road) greeting() bool {
 				}
 			}
 		}
-		return false
+		if c.Port != 25 || c.Auth || r.style != lenient {
+			return false
+		}
+		// Who asks for nothing that the masks hide gets through on 25.
+		r.e = unbroken
+		r.e.dialogue = sessionOnly // else nothing tells of the masks
+		more := r.hello(transcript.StageEHLO)
+		r.e.startTLS = transcript.No
+		return more
 	}
 	return r.hello(transcript.StageEHLO)
 }
@@ -635,7 +644,8 @@ var interruptions = []struct {
 	{"injection", "", []transcript.Fault{transcript.FaultInjection}},
 	{"tls-close", "interrupted", []transcript.Fault{transcript.FaultTLS, transcript.FaultClosed}},
 	{"tls-reset", "interrupted", []transcript.Fault{transcript.FaultTLS, transcript.FaultReset}},
-	{"tls-hang", "interrupted", []transcript.Fault{transcript.FaultTLS, transcript.FaultTimeout}},
+	// Who waits longer than the server sees it close.
+	{"tls-hang", "interrupted", []transcript.Fault{transcript.FaultTLS, transcript.FaultTimeout, transcript.FaultClosed}},
 }
 
 // certificateFaults are faults of the chain and the problem each shows.

@@ -50,6 +50,28 @@ func diagnosed(t *testing.T, f *probeFlags, scenarios []string, obs ...analyze.O
 
 func exitCodeOf(err error) int { return conclude(err, true, "handoff", io.Discard) }
 
+// otherServer are the presets where another server answers: its two ports are
+// no one road.
+var otherServer = []string{"not-the-relay", "loop-to-self"}
+
+// TestDiagnosisTakesBothPorts: what the ports of one probe show is one road, and
+// nothing of it is set aside.
+func TestDiagnosisTakesBothPorts(t *testing.T) {
+	for _, sc := range relay.Scenarios() {
+		if slices.Contains(otherServer, sc.Name) {
+			continue
+		}
+		t.Run(sc.Name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				_, r := diagnosed(t, &probeFlags{}, []string{sc.Name})
+				if r.Diagnosis != nil && r.Diagnosis.Aside > 0 && r.Verdict.Status != analyze.Inconclusive {
+					t.Errorf("%s %q: %d set aside, tried %v", r.Verdict.Code, r.Verdict.Headline, r.Diagnosis.Aside, r.Diagnosis.Tried)
+				}
+			})
+		})
+	}
+}
+
 // TestDiagnosisOfEveryPreset: with nobody to ask, the true cause is among those
 // left, a login is tried three times at most and not after a refusal, nothing is
 // delivered, and where several are left a test says who is to be asked.

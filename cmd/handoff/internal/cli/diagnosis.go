@@ -14,6 +14,7 @@ import (
 
 	"github.com/smtp-handoff/handoff/analyze"
 	"github.com/smtp-handoff/handoff/analyze/causes"
+	"github.com/smtp-handoff/handoff/analyze/mailbox"
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/report"
 	"github.com/smtp-handoff/handoff/probe/relay"
@@ -28,6 +29,7 @@ type diagnosis struct {
 	in      *bufio.Reader
 	ask     bool
 	base    *analyze.Report // what the narrowed causes are put into
+	lines   report.Lines    // of the base
 	obs     []analyze.Observation
 	port    int // where our own try failed; 0: nowhere
 	logins  int
@@ -63,7 +65,7 @@ func (s *diagnosis) run(ctx context.Context, files []string) error {
 		s.narrow(ctx, d)
 		s.conclude(d)
 	}
-	if err := out.write(s.base, nil); err != nil {
+	if err := out.write(s.base, s.lines); err != nil {
 		return err
 	}
 	if err := out.close(); err != nil {
@@ -98,6 +100,9 @@ func (s *diagnosis) read(name string) error {
 	r := analyze.Analyze(raw, o)
 	if s.base == nil {
 		s.base = r
+		if len(raw) <= maxWithLines {
+			s.lines = evidenceLines(&mailbox.Message{Data: raw}, r)
+		}
 	}
 	s.take(analyze.ObserveText(raw, o))
 	return nil
@@ -153,7 +158,7 @@ func (s *diagnosis) first(ctx context.Context) error {
 	s.count(rep)
 	before := s.left()
 	if s.base == nil || s.base.Verdict.Status == analyze.Inconclusive {
-		s.base = rep
+		s.base, s.lines = rep, sessionLines(res.Sessions)
 	}
 	if rep.Verdict.Status != analyze.Inconclusive || len(s.obs) == 0 {
 		seen := s.observe(s.job, analyze.ObserveProbe(judged(s.job, res), s.options))
@@ -320,6 +325,8 @@ func (s *diagnosis) conclude(d *analyze.Diagnosis) {
 	}
 	r.NextTests = analyze.NextTests(e, s.obs, s.options.Facts)
 	switch {
+	case e.Empty() && r.Verdict.Status == analyze.Inconclusive:
+		// What would settle it is said already.
 	case e.Empty():
 		r.Verdict.Next = "sender-system: send the sending server's SMTP log; no cause that is known explains this"
 	case len(e.Sets) == 1 && len(r.Causes) == 1:

@@ -89,7 +89,7 @@ func (t *textWriter) narrowing(r *analyze.Report) {
 		}
 	}
 	if n := r.Diagnosis.Aside; n > 0 {
-		t.printf("set aside: %s of another road or another mail, which no one explanation fits together with the others\n", counted(n, "outcome"))
+		t.printf("set aside: %s that no one explanation fits together with the others: another road, another mail, or a fault of its own\n", counted(n, "outcome"))
 	}
 }
 
