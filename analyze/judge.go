@@ -170,6 +170,9 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 		if symptomOf(g.obs.Words, stage) == symptomNoSign {
 			o.Confidence = Likely // with TCP Fast Open a lost SYN looks the same
 		}
+		if containsAny(g.obs.Words, manyFaults) {
+			o.Confidence = Likely
+		}
 		o.Target = name(j.answered(it))
 
 	case brokenOff(it):
@@ -236,6 +239,13 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 		g.obs.Reply, g.obs.Kind = transcript.Reply{}, transcript.KindUnknown
 		if g.obs.Words == "" {
 			g.obs.Words = words(it.LocalReply.Text())
+		}
+	}
+	if local && it.LocalReply.Code == 0 && !j.harmless(c, it) {
+		// The sending system's own account of it: nobody replied.
+		o.Reply = Reply{}
+		if o.Status == "" {
+			o.Status = it.LocalReply.Enhanced
 		}
 	}
 	o.Stage = string(stage)
@@ -454,6 +464,10 @@ func belowSMTP(it *ndr.Item, stage transcript.Stage) (Verdict, transcript.Stage)
 	}
 	return Unreachable, transcript.StageConnect
 }
+
+// manyFaults are words that a device has for several faults: Canon's for a
+// time-out and for an error of the server.
+var manyFaults = []string{"#801"}
 
 // afterDot reports whether the connection broke between the final dot and its
 // reply: the message may have been delivered.

@@ -3,6 +3,7 @@ package ndr
 import (
 	"bytes"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/smtp-handoff/handoff/analyze/transcript"
@@ -105,6 +106,9 @@ var errorClients = []errorClient{
 	{"telnet ", "telnet", 23},
 	{"curl ", "curl", 0},
 	{"dial tcp", "go", 0},
+	{"ora-29279:", "oracle", 25},
+	{"ora-29278:", "oracle", 25},
+	{"warning: tcp connect to (", "test-netconnection", 0},
 	{"tls: ", "go", 0},
 	{"x509: ", "go", 0},
 	{"server returned error", "gmail-send-as", 0},
@@ -278,7 +282,7 @@ type toldReply struct {
 
 // decided reports whether the piece tells how the try ended.
 func (t *told) decided() bool {
-	return len(t.replies) > 0 || t.fault != nil || !t.noAUTH.IsZero() || !t.denied.IsZero()
+	return len(t.replies) > 0 || t.fault != nil && t.fault.fault != transcript.FaultNone || !t.noAUTH.IsZero() || !t.denied.IsZero()
 }
 
 // readError reads a block as errors of programs.
@@ -295,7 +299,7 @@ func readError(b *Block) []Case {
 	carried := settings{}
 	for i := range pieces {
 		t := &pieces[i]
-		if !t.decided() {
+		if !t.decided() && (len(pieces) > 1 || t.fault == nil) {
 			continue
 		}
 		if t.settings.host.IsZero() {
@@ -443,7 +447,7 @@ func isStackLine(line []byte) bool {
 	switch {
 	case len(l) < 3:
 		return false
-	case l[0] == '#' && isDigit(l[1]) && bytes.IndexByte(l, ' ') < 4:
+	case l[0] == '#' && isDigit(l[1]) && bytes.IndexByte(l, ' ') > 0 && bytes.IndexByte(l, ' ') < 4:
 		return true // PHP
 	case bytes.HasPrefix(l, []byte("at ")) && (bytes.IndexByte(l, '(') > 0 || bytes.Contains(l, []byte(":line ")) || bytes.Contains(l, []byte("node:"))):
 		return true
@@ -489,6 +493,9 @@ func (t *told) line(line []byte, base, number int) {
 		return
 	}
 	t.settings.scan(t.b, line, base)
+	if t.client != nil && t.client.format == "test-netconnection" && foldPrefix(l, "computername") {
+		t.testedHost(line, base)
+	}
 	if t.frames {
 		// The source line below a frame.
 		t.frames = false
@@ -507,6 +514,22 @@ func (t *told) line(line []byte, base, number int) {
 	for _, p := range parts {
 		t.reply(line, p, base)
 		t.failure(line, p, base)
+	}
+}
+
+// testedHost takes the host that PowerShell's Test-NetConnection was told to
+// reach: "ComputerName : H". Elsewhere that label names the machine itself.
+func (t *told) testedHost(line []byte, base int) {
+	n := bytes.IndexByte(line, ':')
+	if n < 0 {
+		return
+	}
+	at := skipBlanks(line, n+1)
+	if at >= len(line) {
+		return
+	}
+	if h, k := hostAt(line[at:]); k > 0 && h.name != "" && nameOfServer(h) {
+		t.settings.setHost(t.b.mention(Named, h, base+at, base+at+k), 3)
 	}
 }
 
@@ -663,6 +686,17 @@ func (t *told) add(r transcript.Reply, recipient string, stage transcript.Stage)
 	}
 	for i := range t.replies {
 		have := &t.replies[i]
+		if have.reply.Code == 0 && r.Code != 0 && (have.recipient == recipient || recipient == "") {
+			// The code that a program tells apart from the words before it.
+			if text := strings.TrimSpace(strings.TrimPrefix(strings.TrimPrefix(r.Text(), strconv.Itoa(r.Code)), " "+r.Enhanced)); text == "" {
+				r.Lines = []string{r.Text() + " " + have.reply.Text()}
+			}
+			have.reply = r
+			if have.stage == "" || have.stage == transcript.StageUnknown {
+				have.stage = stage
+			}
+			return
+		}
 		if have.reply.Code == r.Code && (have.recipient == recipient || recipient == "" || have.recipient == "") {
 			// The same again; keep the one that says more.
 			if n := r.Text(); len(n) > 4 && len(n) < len(have.reply.Text()) && strings.HasPrefix(have.reply.Text(), n) {
@@ -891,7 +925,7 @@ func (t *told) failure(line []byte, part [2]int, base int) {
 
 // vague reports whether the fault only says that there is no connection.
 func vague(p *programPhrase) bool {
-	return p.fault == transcript.FaultTimeout && p.stage == transcript.StageConnect && !strings.Contains(p.words, "tim") ||
+	return p.fault == transcript.FaultNone || p.fault == transcript.FaultTimeout && p.stage == transcript.StageConnect && !strings.Contains(p.words, "tim") ||
 		p.fault == transcript.FaultClosed && p.stage == ""
 }
 
@@ -1000,6 +1034,9 @@ func (t *told) items() []Item {
 		}
 		m.Role = role
 		return m
+	}
+	if len(t.replies) == 1 && t.fault != nil && t.fault.effect == effectNoTLS && (t.replies[0].reply.Code == 500 || t.replies[0].reply.Code == 502) {
+		t.replies = nil // the answer to a STARTTLS that somebody took out of the offer
 	}
 	if len(t.replies) > 0 && s.host.Host == "" {
 		if m := t.ownName(&t.replies[0].reply); m.Host != "" {

@@ -108,6 +108,7 @@ var labelWords = []struct {
 	{"portnummer", labelPort},
 	{"port-nr", labelPort},
 	{"smtpport", labelPort},
+	{"remoteport", labelPort},
 	{"smtp_port", labelPort},
 	{"anschlussnummer", labelPort},
 	{"puerto", labelPort},
@@ -655,6 +656,10 @@ var hostCues = []struct {
 	{"net::smtp.start(", 2},
 	{"net::smtp.new(", 2},
 	{"mail.smtp.host\", \"", 2},
+	{"smtp_address'] = \"", 2}, // GitLab
+	{"smtp_address'] = '", 2},
+	{"open_connection('", 2}, // Oracle's UTL_SMTP
+	{"open_connection( '", 2},
 	{"address: \"", 2}, // ActionMailer's smtp_settings
 	{"address: '", 2},
 	{"address => \"", 2},
@@ -714,6 +719,16 @@ var hostCues = []struct {
 	{"aufgelöst werden: ", 3},
 	{"être résolu : ", 3},
 	{"être résolu: ", 3},
+	{"unable to locate ", 3},
+	{"cannot open ", 3},
+	{"the host name (", 3},
+	{"connectivity to '", 3},
+	{"failed connection to ", 3},
+	{"targethost:", 3}, // Exchange
+	{"tcp connect to (", 3},
+	{"connection timed out [", 3}, // .NET
+	{"connection refused [", 3},
+	{"(default) but ", 3}, // Alertmanager
 	{"failed to connect to ", 3},
 	{"cannot connect to ", 3},
 	{"could not connect to ", 3},
@@ -739,6 +754,8 @@ var hostCues = []struct {
 	{"postausgangs-server (smtp) ", 3},
 	{"serveur sortant (smtp) ", 3},
 	{"(smtp) ", 2},
+	{"relaying to host ", 2}, // hMailServer
+	{"attempting to deliver to: ", 2},
 	{"using the server ", 2},
 	{"über den server ", 2},
 	{"smtp server ", 2},

@@ -103,6 +103,7 @@ var programPhrases = []programPhrase{
 	{"did not advertise starttls", transcript.FaultTLS, transcript.StageTLS, effectNoTLS},
 	{"starttls extension not supported", transcript.FaultTLS, transcript.StageTLS, effectNoTLS},
 	{"does not support tls via the starttls", transcript.FaultTLS, transcript.StageTLS, effectNoTLS},
+	{"starttls not working", transcript.FaultTLS, transcript.StageTLS, effectNoTLS}, // ssmtp
 	{"starttls not supported", transcript.FaultTLS, transcript.StageTLS, effectNoTLS},
 	{"starttls is not supported", transcript.FaultTLS, transcript.StageTLS, effectNoTLS},
 	{"starttls is required but host does not support", transcript.FaultTLS, transcript.StageTLS, effectNoTLS},
@@ -112,6 +113,7 @@ var programPhrases = []programPhrase{
 	{"does not support starttls", transcript.FaultTLS, transcript.StageTLS, effectNoTLS},
 	{"does not support the connection encryption", transcript.FaultTLS, transcript.StageTLS, effectNoTLS},
 	{"starttls since it doesn't advertise", transcript.FaultTLS, transcript.StageTLS, effectNoTLS},
+	{"does not advertise the starttls", transcript.FaultTLS, transcript.StageTLS, effectNoTLS}, // Alertmanager
 	{"doesn't advertise that feature", transcript.FaultTLS, transcript.StageTLS, effectNoTLS},
 	{"tls required but not supported", transcript.FaultTLS, transcript.StageTLS, effectNoTLS},
 	{"starttls not available", transcript.FaultTLS, transcript.StageTLS, effectNoTLS},
@@ -158,6 +160,7 @@ var programPhrases = []programPhrase{
 	{"certificatenotyetvalid", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 	{"certificate is not valid for", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 	{"certificate is valid for", transcript.FaultCertificate, transcript.StageTLS, effectFault},
+	{"did not match the name given in the server's ssl certificate", transcript.FaultCertificate, transcript.StageTLS, effectFault}, // MailKit
 	{"hostname mismatch", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 	{"did not match expected name", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 	{"did not match expected cn", transcript.FaultCertificate, transcript.StageTLS, effectFault},
@@ -273,7 +276,12 @@ var programPhrases = []programPhrase{
 	{"dns query", transcript.FaultDNS, transcript.StageResolve, effectFault},
 	{"dns-fehler", transcript.FaultDNS, transcript.StageResolve, effectFault},
 	{"dns-auflösung", transcript.FaultDNS, transcript.StageResolve, effectFault},
+	{"dns server returned error", transcript.FaultDNS, transcript.StageResolve, effectFault}, // Exchange's connectivity log
+	{"dns server returned info", transcript.FaultDNS, transcript.StageResolve, effectFault},
+	{"dns server returned ", transcript.FaultNone, "", effectNothing}, // the addresses
 	{"dns server", transcript.FaultDNS, transcript.StageResolve, effectFault},
+	{"mail server cannot be found", transcript.FaultDNS, transcript.StageResolve, effectFault},
+	{"unable to locate ", transcript.FaultDNS, transcript.StageResolve, effectFault}, // ssmtp
 	{"erreur dns", transcript.FaultDNS, transcript.StageResolve, effectFault},
 	{"nicht aufgelöst", transcript.FaultDNS, transcript.StageResolve, effectFault},
 	{"namensauflösung", transcript.FaultDNS, transcript.StageResolve, effectFault},
@@ -450,7 +458,49 @@ var programPhrases = []programPhrase{
 	{"host not reachable", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 	{"server not reachable", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 	{"server down", transcript.FaultTimeout, transcript.StageConnect, effectFault},
+	{"cannot communicate with", transcript.FaultTimeout, transcript.StageConnect, effectFault},
+	{"communication with the server", transcript.FaultTimeout, transcript.StageConnect, effectFault},
+	{"ssmtp: cannot open ", transcript.FaultNone, transcript.StageUnknown, effectFault}, // for a dead name, a dead port and broken TLS alike
+	{"server communication error", transcript.FaultTimeout, transcript.StageConnect, effectFault},
+	{"failed connection to", transcript.FaultTimeout, transcript.StageConnect, effectFault},
+	{"tcp connect to (", transcript.FaultTimeout, transcript.StageConnect, effectFault}, // PowerShell's Test-NetConnection
+	{"tcptestsucceeded       : false", transcript.FaultTimeout, transcript.StageConnect, effectFault},
+	{"tcptestsucceeded : false", transcript.FaultTimeout, transcript.StageConnect, effectFault},
+
+	// Codes that makers give in their manuals. Canon: 801 is a server that did not
+	// answer in time or answered with an error, so its stage stays open.
+	{"#801", transcript.FaultTimeout, transcript.StageUnknown, effectFault},
+	{"#802", transcript.FaultDNS, transcript.StageResolve, effectFault},
+	{"#839", transcript.FaultNone, transcript.StageAuth, effectRefusal},
+	{"#841", transcript.FaultTLS, transcript.StageTLS, effectFault},
+	{"#842", transcript.FaultTLS, transcript.StageTLS, effectFault},
+	// Xerox and Fujifilm.
+	{"016-503", transcript.FaultDNS, transcript.StageResolve, effectFault},
+	{"016-507", transcript.FaultNone, transcript.StageAuth, effectRefusal},
+	{"016-513", transcript.FaultTimeout, transcript.StageConnect, effectFault},
+	{"016-764", transcript.FaultTimeout, transcript.StageConnect, effectFault},
+
+	// A login or an address that was refused, without the server's words.
+	{"for smtp server authentication is invalid", transcript.FaultNone, transcript.StageAuth, effectRefusal},
+	{"smtp authentication fail", transcript.FaultNone, transcript.StageAuth, effectRefusal},
+	{"smtp authentication error", transcript.FaultNone, transcript.StageAuth, effectRefusal},
+	{"authentication error", transcript.FaultNone, transcript.StageAuth, effectRefusal},
+	{"authentifizierung fehlgeschlagen", transcript.FaultNone, transcript.StageAuth, effectRefusal},
+	{"authentifizierungsfehler", transcript.FaultNone, transcript.StageAuth, effectRefusal},
+	{"échec de l'authentification", transcript.FaultNone, transcript.StageAuth, effectRefusal},
+	{"échec d'authentification", transcript.FaultNone, transcript.StageAuth, effectRefusal},
+	{"erreur d'authentification", transcript.FaultNone, transcript.StageAuth, effectRefusal},
+	{"error de autenticación", transcript.FaultNone, transcript.StageAuth, effectRefusal},
+	{"errore di autenticazione", transcript.FaultNone, transcript.StageAuth, effectRefusal},
+	{"incorrect username or password", transcript.FaultNone, transcript.StageAuth, effectRefusal},
+	{"recipient addresses was rejected by the server", transcript.FaultNone, transcript.StageEnvelope, effectRefusal},
+	{"recipients was rejected by the server", transcript.FaultNone, transcript.StageEnvelope, effectRefusal},
+	{"recipients were rejected by the server", transcript.FaultNone, transcript.StageEnvelope, effectRefusal},
+	{"sender address was rejected by the server", transcript.FaultNone, transcript.StageEnvelope, effectRefusal},
 }
+
+// isCode reports whether the words of the row are a code and no words.
+func (p *programPhrase) isCode() bool { return isDigit(p.words[0]) || p.words[0] == '#' }
 
 // maxProgramLine is how much of a line is searched for a program's words.
 const maxProgramLine = 600
@@ -483,8 +533,8 @@ func programSays(words []byte) (*programPhrase, int) {
 			if len(p.words) > len(words)-i || words[i+1]|0x20 != p.words[1]|0x20 || !foldPrefix(words[i:], p.words) {
 				continue
 			}
-			if end := i + len(p.words); isDigit(p.words[0]) && (i > 0 && isWordByte(words[i-1]) || end < len(words) && isWordByte(words[end])) {
-				continue // a Winsock code stands alone
+			if end := i + len(p.words); p.isCode() && (i > 0 && isWordByte(words[i-1]) || end < len(words) && isWordByte(words[end])) {
+				continue // the code of a device or of Winsock stands alone
 			}
 			best, at = k, i
 		}

@@ -76,6 +76,12 @@ func (r *report) exchangeStanzas(start int) {
 				host = head.mention(Refuser, h, hn[0], hn[1])
 			}
 			n := len(bytes.TrimRight(f.text, "' "))
+			if _, q := translatedReturn(l); q > 0 {
+				// The verb may stand behind the quoted words.
+				if k := bytes.LastIndexByte(f.text, l[q]); k > 0 {
+					n = k
+				}
+			}
 			r.exchangeReply(&f, 0, n, &it, host)
 			s.tries = append(s.tries, it)
 			s.replied = true
@@ -120,9 +126,20 @@ func (r *report) exchangeStanzas(start int) {
 // lines that a mail program wrapped it into; last is the line in which the
 // quoted words begin.
 func (r *report) returnedHead(i int, l []byte, at int) (head flow, last int, ok bool) {
-	if returnedAt(l) >= 0 {
+	if _, q := translatedReturn(l); q > 0 || returnedAt(l) >= 0 || bareReturn(l) {
 		if _, _, _, _, ok := returnedLine(l); ok {
 			return flow{doc: r.doc, text: l, cuts: []flowCut{{0, int32(at)}}}, i, true
+		}
+		return flow{}, i, false
+	}
+	if isReplyText(l) && l[0] >= '4' && len(l) > 4 && statusCode(l[4:]) != "" {
+		for k := i + 1; k < min(i+10, r.last); k++ {
+			if m, _ := r.line(k); len(m) == 0 {
+				break
+			}
+			if f := r.doc.flow(at, r.doc.LineEnd(k)); bareReturn(f.text) {
+				return f, i, true
+			}
 		}
 		return flow{}, i, false
 	}
@@ -159,7 +176,11 @@ func returnedLine(l []byte) (from int, h host, place [2]int, when []byte, ok boo
 	n := returnedAt(l)
 	const quote = len(" returned '")
 	if n < 0 {
-		return 0, h, place, nil, false
+		if _, q := translatedReturn(l); q > 0 {
+			return q + 1, h, place, nil, true
+		}
+		// The page that validates a connector shows the words without a frame.
+		return 0, h, place, nil, bareReturn(l)
 	}
 	head := l[:n]
 	k := foldIndex(head, "server")
@@ -176,6 +197,45 @@ func returnedLine(l []byte) (from int, h host, place [2]int, when []byte, ok boo
 		when = head[:dash]
 	}
 	return n + quote, h, place, when, true
+}
+
+// remoteServers are the words for the remote server with which a translated or
+// retyped report begins the line of the reply, in lower case.
+var remoteServers = []string{
+	"remote server", "remoteserver", "remote-server", "serveur distant", "servidor remoto", "server remoto", "externe server", "fjernserver", "fjärrserver",
+	"zdalny serwer", "vzdálený server", "távoli kiszolgáló", "удаленный сервер",
+}
+
+// translatedReturn finds a reply in quotes behind the words for the remote
+// server, whatever the verb and wherever it stands: "Remoteserver hat den Fehler
+// "554 …" zurückgegeben". It gives the ends of those words and the place of the
+// opening quote, -1 if there is none.
+func translatedReturn(l []byte) (words, quote int) {
+	if len(l) > 2000 {
+		l = l[:2000]
+	}
+	for _, w := range remoteServers {
+		k := foldIndexIn(l, w)
+		if k < 0 || k > 40 {
+			continue
+		}
+		words = k + len(w)
+		q := bytes.IndexAny(l[words:min(len(l), words+80)], `"'`)
+		if q < 0 {
+			continue
+		}
+		q += words
+		if len(l) > q+5 && (l[q+1] == '4' || l[q+1] == '5') && isDigit(l[q+2]) && isDigit(l[q+3]) && (l[q+4] == ' ' || l[q+4] == '-') {
+			return words, q
+		}
+	}
+	return -1, -1
+}
+
+// bareReturn reports whether a line is Exchange Online's account of a try
+// without "returned" and quotes.
+func bareReturn(l []byte) bool {
+	return len(l) > 12 && (l[0] == '4' || l[0] == '5') && isDigit(l[1]) && isDigit(l[2]) && l[3] == ' ' && bytes.Contains(l, []byte("[LastAttemptedServerName="))
 }
 
 // returnedAt finds " returned" and an opening quote, in any case.

@@ -22,6 +22,7 @@ const (
 	mtaNullmailer
 	mtaMsmtp
 	mtaCourier
+	mtaQmail
 	numMTAs
 )
 
@@ -29,6 +30,7 @@ const (
 var logFormats = [numMTAs]string{
 	mtaPostfix: "postfix-log", mtaExim: "exim-log", mtaSendmail: "sendmail-log", mtaOpenSMTPD: "opensmtpd-log",
 	mtaDMA: "dma-log", mtaNullmailer: "nullmailer-log", mtaMsmtp: "msmtp-log", mtaCourier: "courier-log",
+	mtaQmail: "qmail-log",
 }
 
 // record is the head of a log line: what stands before the message. The ranges
@@ -136,6 +138,10 @@ func (r *record) program(line []byte, i int, stamped bool) (record, bool) {
 			return *r, true
 		}
 	}
+	if k := qmailStart(rest); k >= 0 {
+		r.mta, r.message = mtaQmail, i+k
+		return *r, true
+	}
 	if isEventID(rest) || isRelayLine(rest) {
 		r.mta, r.message = mtaOpenSMTPD, i
 		return *r, true
@@ -156,6 +162,14 @@ func (r *record) program(line []byte, i int, stamped bool) (record, bool) {
 				r.message = skipBlanks(line, end)
 				if r.mta == mtaNone {
 					return *r, false
+				}
+				if r.mta == mtaQmail {
+					k := qmailStart(line[r.message:])
+					if k < 0 {
+						return *r, false
+					}
+					r.message += k
+					return *r, true
 				}
 				if r.mta == mtaExim {
 					// syslog and then Exim's own line, maybe with its own time.
@@ -216,6 +230,8 @@ func (r *record) daemonOf(token []byte) bool {
 		r.mta = mtaMsmtp
 	case isCourierDaemon(name):
 		r.mta = mtaCourier
+	case bytes.Equal(name, []byte("qmail")), bytes.Equal(name, []byte("qmail-send")), bytes.Equal(name, []byte("splogger")):
+		r.mta = mtaQmail
 	case len(last) < len(name) && isPostfixDaemon(last):
 		// syslog_name may be anything: "mta-out/smtp[123]:".
 		r.mta, r.daemon = mtaPostfix, string(last)
@@ -543,6 +559,8 @@ func newLogReader(m mta, k *logbook) logReader {
 		return newNullmailerLog(k)
 	case mtaCourier:
 		return newCourierLog(k)
+	case mtaQmail:
+		return newQmailLog(k)
 	}
 	return &msmtpLog{k}
 }
@@ -603,7 +621,7 @@ func mayBeLog(line []byte) bool {
 		return true
 	case c == 'p' && bytes.HasPrefix(line, []byte("postfix")), c == 's' && (bytes.HasPrefix(line, []byte("sendmail[")) || bytes.HasPrefix(line, []byte("sm-m")) || bytes.HasPrefix(line, []byte("smtp"))),
 		c == 'd' && bytes.HasPrefix(line, []byte("dma[")), c == 'n' && bytes.HasPrefix(line, []byte("nullmailer")), (c == 'S' || c == 'F' || c == 'M' || c == 'G' || c == 'D' || c == 'R') && nullmailerStart(line),
-		unhex(c) >= 0 && isEventID(line), c == 'r' && isRelayLine(line):
+		unhex(c) >= 0 && isEventID(line), c == 'r' && isRelayLine(line), (c == '@' || c == 'd' || c == 's' || c == 'i') && qmailStart(line) >= 0:
 		return true
 	}
 	n := bytes.IndexByte(line[:min(len(line), 60)], '|')

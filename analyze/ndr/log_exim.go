@@ -38,11 +38,16 @@ func eximStart(s []byte) int {
 	if eximID(s[i:]) > 0 {
 		return i
 	}
-	rest := s[i:]
-	if bytes.HasPrefix(rest, []byte("H=")) && (bytes.Contains(rest, []byte(" rejected ")) || bytes.Contains(rest, []byte(" temporarily rejected "))) {
+	if isEximRejection(s[i:]) || isEximMessageLine(s[i:]) {
 		return i
 	}
 	return -1
+}
+
+// isEximRejection reports whether s is a client that Exim itself turned away:
+// "H=client [ip] F=<s> rejected RCPT <r>: text".
+func isEximRejection(s []byte) bool {
+	return bytes.HasPrefix(s, []byte("H=")) && (bytes.Contains(s, []byte(" rejected ")) || bytes.Contains(s, []byte(" temporarily rejected ")))
 }
 
 // eximID is the length of the message id that s begins with: 1xVjQJ-00082S-2x,
@@ -84,8 +89,11 @@ func (x *eximLog) line(l *logLine) {
 	t := l.f.text
 	n := eximID(t)
 	if n == 0 {
-		if bytes.HasPrefix(t, []byte("H=")) {
+		switch {
+		case isEximRejection(t):
 			x.rejected(l, "", 0)
+		case isEximMessageLine(t):
+			x.message(l)
 		}
 		return
 	}

@@ -200,12 +200,26 @@ func (o *openSMTPDLog) delivery(l *logLine, id string) {
 		}
 	}
 	message := id
+	old := isRelayLine(t)
+	if old {
+		if k := bytes.Index(t, []byte(" for ")); k >= 0 && k+len(" for ")+8 <= len(t) {
+			message = string(t[k+len(" for "):][:8])
+		}
+		if from, to := fieldValue(t, "session"); from >= 0 {
+			id = string(bytes.TrimRight(t[from:to], ","))
+		}
+	}
 	if from, to := fieldValue(t, "evpid"); from >= 0 && to-from >= 8 {
 		message = string(t[from : from+8]) // the message's id; the rest is the envelope's
 	}
 	s := o.sessions[id]
 	var relay Mention
 	if from, to := fieldValue(t, "relay"); from >= 0 {
+		if old {
+			if k := bytes.Index(t[from:], []byte(", ")); k > 0 {
+				to = from + k
+			}
+		}
 		word := t[from:to]
 		if h, n := hostAt(word); n > 0 {
 			// "192.0.2.10 (H)".
@@ -233,6 +247,12 @@ func (o *openSMTPDLog) delivery(l *logLine, id string) {
 	from, to := fieldValue(t, "stat")
 	if from < 0 {
 		return
+	}
+	if old {
+		to = len(t)
+		if words := bytes.Fields(t[len("relay:"):min(len(t), 40)]); len(words) > 0 {
+			result = string(words[0])
+		}
 	}
 	stat := t[from:to]
 	it.Deferred = result == "TempFail"
@@ -323,6 +343,10 @@ func (o *openSMTPDLog) relayed(l *logLine) {
 		if a, m := mailboxAt(t[k+len("from="):]); m > 0 {
 			it.Sender = a
 		}
+	}
+	if k := bytes.Index(t, []byte(" relay=")); k >= 0 {
+		o.delivery(l, "") // up to 5.9: session and host stand in the line itself
+		return
 	}
 	id := t[bytes.Index(t, []byte(" for "))+len(" for "):]
 	if k := bytes.IndexByte(id, ':'); k >= 8 {

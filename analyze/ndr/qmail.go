@@ -48,8 +48,13 @@ func (r *report) reporterBehind(m *mark, words string) {
 
 // qmailReason reads the lines [first, last) about one recipient.
 func (r *report) qmailReason(first, last int, it *Item) {
-	start, end := r.doc.LineStart(first), r.doc.LineEnd(last-1)
-	f := r.doc.flow(start, end)
+	f := r.doc.flow(r.doc.LineStart(first), r.doc.LineEnd(last-1))
+	qmailWords(&f, it, r.linesReply)
+}
+
+// qmailWords reads what qmail-remote says about one recipient. linesReply reads
+// a reply that stands on several lines of the text; nil where there are none.
+func qmailWords(f *flow, it *Item, linesReply func(from, to int) (transcript.Reply, bool)) {
 	t := f.text
 	it.Status = hashStatus(t)
 	for _, w := range []struct {
@@ -92,12 +97,18 @@ func (r *report) qmailReason(first, last int, it *Item) {
 				stop = k
 			}
 		}
-		rep, ok := r.linesReply(f.at(o), f.end(stop))
+		var rep transcript.Reply
+		ok := false
+		if linesReply != nil {
+			rep, ok = linesReply(f.at(o), f.end(stop))
+		} else {
+			rep, ok = f.reply(o, stop)
+		}
 		if !ok {
 			rep = transcript.Reply{Lines: []string{string(t[o:stop])}, Span: f.span(o, stop)}
 		}
 		it.Reply = rep
-		it.Refuser = qmailHost(&f, n)
+		it.Refuser = qmailHost(f, n)
 		return
 	}
 	for _, w := range []struct {
@@ -125,7 +136,7 @@ func (r *report) qmailReason(first, last int, it *Item) {
 				it.Target = f.mention(Target, h, o, o+k)
 			}
 		} else if w.fault != transcript.FaultDNS {
-			if h := qmailHost(&f, len(t)); !h.IsZero() {
+			if h := qmailHost(f, len(t)); !h.IsZero() {
 				it.Target = asTarget(h)
 			}
 		}

@@ -1,6 +1,10 @@
 package ndr
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
+)
 
 // Mail programs wrap long lines at a blank, without a mark, when they send or
 // show a text. The readers of traces go by lines, so they read such a block with
@@ -93,6 +97,9 @@ func joins(line, next []byte, logs bool) bool {
 		return false
 	}
 	if !logs {
+		if endsInSetting(line) {
+			return false
+		}
 		if isReplyText(next) && !opens(line) || isCommandText(next) {
 			return false
 		}
@@ -118,6 +125,28 @@ func joins(line, next []byte, logs bool) bool {
 		}
 	}
 	return true
+}
+
+// endsInSetting reports whether the line ends in a setting that is whole, as in
+// the settings of a device: "SMTP Server: H", "Port: 25", "SSL: OFF". What stands
+// in the next line does not go on with it.
+func endsInSetting(line []byte) bool {
+	list := pairs(line)
+	if len(list) == 0 {
+		return false
+	}
+	p := list[len(list)-1]
+	value := line[p.from:p.to]
+	switch p.kind {
+	case labelServer:
+		h, n := hostAt(value)
+		return n > 0 && n == len(value) && nameOfServer(h)
+	case labelPort:
+		return len(value) > 0 && len(value) < 6 && len(leadingDigits(value)) == len(value)
+	case labelSecurity, labelAuth:
+		return len(value) < 24 && switchValue(value) != transcript.Unknown
+	}
+	return false
 }
 
 // opens reports whether the line ends in a word that a reply follows.
