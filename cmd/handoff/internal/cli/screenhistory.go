@@ -36,24 +36,44 @@ func (b *backend) load() {
 		return
 	}
 	b.loaded = true
-	dir, err := b.p.stateFolder("history")
-	if err != nil {
-		return
+	if dir, err := b.p.stateFolder("history"); err == nil {
+		b.runs = readHistory(dir)
 	}
+}
+
+// readHistory reads what is kept; a file that cannot be read holds nothing.
+func readHistory(dir string) (runs []tui.Run) {
 	f, err := os.Open(filepath.Join(dir, "runs.json"))
 	if err != nil {
-		return
+		return nil
 	}
 	defer f.Close()
 	var all []keptRun
 	if json.NewDecoder(io.LimitReader(f, 64<<20)).Decode(&all) != nil {
-		return
+		return nil
 	}
 	for _, r := range all[:min(len(all), maxHistory)] {
 		if r.Report != nil {
-			b.runs = append(b.runs, tui.Run{When: r.When, Took: r.Took, Report: r.Report, Form: tui.Form{Bundled: r.Bundled}})
+			runs = append(runs, tui.Run{When: r.When, Took: r.Took, Report: r.Report, Form: tui.Form{Bundled: r.Bundled}})
 		}
 	}
+	return runs
+}
+
+// withOthers adds the runs that another handoff has kept in the meantime, newest
+// first.
+func withOthers(runs, kept []tui.Run) []tui.Run {
+	out := slices.Clone(runs)
+	for _, k := range kept {
+		same := func(r tui.Run) bool {
+			return r.When.Equal(k.When) && r.Took == k.Took && r.Report.Verdict.Headline == k.Report.Verdict.Headline
+		}
+		if !slices.ContainsFunc(runs, same) {
+			out = append(out, k)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b tui.Run) int { return b.When.Compare(a.When) })
+	return out[:min(len(out), maxHistory)]
 }
 
 // Remember implements tui.Backend. A history that cannot be written is no
@@ -64,15 +84,18 @@ func (b *backend) Remember(r tui.Run) {
 	b.load()
 	b.runs = append([]tui.Run{r}, b.runs...)
 	b.runs = b.runs[:min(len(b.runs), maxHistory)]
+	dir, err := b.p.stateFolder("history")
+	if err != nil {
+		return
+	}
+	// Two of us at once: each keeps what the other has written.
+	defer lockFile(filepath.Join(dir, "lock"))()
+	b.runs = withOthers(b.runs, readHistory(dir))
 	all := make([]keptRun, 0, len(b.runs))
 	for _, run := range b.runs {
 		all = append(all, keptRun{run.When, run.Took, run.Form.Bundled, run.Report})
 	}
 	raw, err := json.Marshal(all)
-	if err != nil {
-		return
-	}
-	dir, err := b.p.stateFolder("history")
 	if err != nil {
 		return
 	}

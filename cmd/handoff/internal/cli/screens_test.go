@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -186,6 +187,42 @@ func TestNothingKeptHoldsAPassword(t *testing.T) {
 	again := &backend{p: b.p}
 	if n := len(again.History()); n != 4 {
 		t.Errorf("%d runs are read back, want 4", n)
+	}
+}
+
+// Two programs that run at once: neither forgets what the other has kept.
+func TestHistoryIsShared(t *testing.T) {
+	first, _ := behind(t)
+	second := &backend{p: first.p}
+	first.History() // both have read it
+	second.History()
+	run := func(b *backend, minute int, headline string) {
+		r, err := b.Analyze(context.Background(), []byte("450 4.2.0 "+headline), "(paste)")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.When = time.Date(2026, 11, 24, 10, minute, 0, 0, time.UTC)
+		r.Report.Verdict.Headline = headline
+		b.Remember(r)
+	}
+	run(first, 1, "one")
+	run(second, 3, "three")
+	run(first, 2, "two")
+	run(second, 4, "four")
+	for name, b := range map[string]*backend{"the second": second, "a third": {p: first.p}} {
+		var got []string
+		for _, r := range b.History() {
+			got = append(got, r.Report.Verdict.Headline)
+		}
+		if want := []string{"four", "three", "two", "one"}; !slices.Equal(got, want) {
+			t.Errorf("%s sees %q, want %q", name, got, want)
+		}
+	}
+	for i := range maxHistory + 3 {
+		run(first, 5, fmt.Sprint("more ", i))
+	}
+	if n := len((&backend{p: first.p}).History()); n != maxHistory {
+		t.Errorf("%d runs are kept, want %d", n, maxHistory)
 	}
 }
 
