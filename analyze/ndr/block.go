@@ -24,10 +24,18 @@ func Read(input []byte) []Case { return Options{}.Read(input) }
 // Read is the function Read under these options.
 func (o Options) Read(input []byte) []Case {
 	relays := relayDomains(o.RelayDomains)
+	if all := sectionsOf(input); all != nil {
+		return dedupe(o.readSections(input, all, relays))
+	}
 	doc := borrow(input, relays)
 	defer doc.release()
+	return doc.readAll(o, relays)
+}
+
+// readAll reads all blocks of the document.
+func (d *Document) readAll(o Options, relays []string) []Case {
 	var cases []Case
-	for _, b := range doc.blocks(o) {
+	for _, b := range d.blocks(o) {
 		read := b.read()
 		for i := range read {
 			// In a block of many cases the names without a role are the first one's:
@@ -36,7 +44,7 @@ func (o Options) Read(input []byte) []Case {
 		}
 		cases = append(cases, read...)
 	}
-	return doc.finish(dedupe(cases))
+	return d.finish(dedupe(cases))
 }
 
 // family is a kind of report, log or dialogue and its reader.

@@ -66,6 +66,8 @@ type Document struct {
 	onlyCut  bool     // the last map's text is the one before without some stretches
 	bareCR   bool     // the input has CR that no LF follows
 	odd      bool     // the text may have CR, NUL, VT or FF
+	base     int      // offset of the input in what was given, where it is a section of it
+	baseLine int      // lines of that before it
 	markLine int      // memory of the last place asked for: line number …
 	markAt   int      // … and offset of that line's start in input
 }
@@ -268,14 +270,14 @@ func (d *Document) Span(start, end int) transcript.Span {
 	from = min(max(from, 0), len(d.input))
 	to = min(max(to, from), len(d.input))
 	line, column := d.place(from)
-	return transcript.Span{Offset: from, End: to, Line: line, Column: column}
+	return transcript.Span{Offset: d.base + from, End: d.base + to, Line: d.baseLine + line, Column: column}
 }
 
 // Quote is what stands in the input at the span, as valid UTF-8: bytes that are
 // not are shown as the charset of last resort, Windows-1252, has them.
 func (d *Document) Quote(s transcript.Span) string {
-	start := min(max(s.Offset, 0), len(d.input))
-	end := min(max(s.End, start), len(d.input))
+	start := min(max(s.Offset-d.base, 0), len(d.input))
+	end := min(max(s.End-d.base, start), len(d.input))
 	cut := d.input[start:end]
 	if utf8.Valid(cut) {
 		return string(cut)
