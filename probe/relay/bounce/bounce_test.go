@@ -63,6 +63,18 @@ func nextOf(name string) *bounce.Next {
 	return &next
 }
 
+// optionsFor are those of a whole report: the queue has given up, and the
+// service's own report tells of the hop behind it. It reports false for a preset
+// that has none.
+func optionsFor(family bounce.Family, preset string) (o bounce.Options, ok bool) {
+	o.Expired = true
+	if family == bounce.Service {
+		o.Next = nextOf(preset)
+		return o, o.Next != nil
+	}
+	return o, true
+}
+
 // notOfFamily says what a family has no text for: a refusal for good does not
 // wait for the queue to expire, and Exchange Online's connectors cannot log in.
 func notOfFamily(family bounce.Family, f *bounce.Failure) bool {
@@ -84,11 +96,9 @@ func TestEveryFamily(t *testing.T) {
 			session := sessionOf(t, s, netip.Addr{})
 			failures := bounce.Failures(session, "bob@recipient.example")
 			for _, info := range bounce.Families() {
-				o := bounce.Options{Expired: true}
-				if info.Family == bounce.Service {
-					if o.Next = nextOf(s.Name); o.Next == nil {
-						continue
-					}
+				o, ok := optionsFor(info.Family, s.Name)
+				if !ok {
+					continue
 				}
 				report, err := bounce.Compose(info.Family, session, o)
 				if len(failures) == 0 && o.Next == nil {

@@ -53,11 +53,9 @@ func TestReportsTellTheTruth(t *testing.T) {
 	for _, s := range relay.Scenarios() {
 		session := sessionOf(t, s, netip.Addr{})
 		for _, info := range bounce.Families() {
-			o := bounce.Options{Expired: true}
-			if info.Family == bounce.Service {
-				if o.Next = nextOf(s.Name); o.Next == nil {
-					continue
-				}
+			o, ok := optionsFor(info.Family, s.Name)
+			if !ok {
+				continue
 			}
 			report, err := bounce.Compose(info.Family, session, o)
 			if err != nil || isBlind(s.Name, info.Family) {
@@ -146,7 +144,8 @@ func TestMutatedReportsTellTheTruth(t *testing.T) {
 			if family != bounce.Postfix && f[0].Kept(family) {
 				continue
 			}
-			report, err := bounce.Compose(family, session, bounce.Options{Expired: true})
+			o, _ := optionsFor(family, name)
+			report, err := bounce.Compose(family, session, o)
 			if err != nil {
 				t.Fatal(err)
 			}

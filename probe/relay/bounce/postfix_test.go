@@ -247,7 +247,8 @@ func TestAgainstPostfix(t *testing.T) {
 			session := sessionOf(t, s, loopback)
 			session.Server, session.Address = "localhost", "127.0.0.1"
 			session.Port = map[int]int{25: 29025, 587: 29587}[session.Port]
-			report, err := bounce.Compose(bounce.Postfix, session, bounce.Options{Expired: true})
+			o, _ := optionsFor(bounce.Postfix, s.Name)
+			report, err := bounce.Compose(bounce.Postfix, session, o)
 			if err != nil {
 				t.Fatal(err)
 			}

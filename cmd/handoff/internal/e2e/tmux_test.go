@@ -156,6 +156,7 @@ func TestScreensInTmux(t *testing.T) {
 			x.keys("3")
 			x.wait("REFERENCE RELAY")
 			x.keys("/")
+			x.wait("find:")
 			x.typed("wrong-password")
 			x.wait("find:", "> [ ] wrong-password")
 			x.keys("Enter")
@@ -259,6 +260,31 @@ func TestHostilePasteInTmux(t *testing.T) {
 	if files == 0 {
 		t.Error("no history was kept")
 	}
+}
+
+// A paste of a terminal without brackets is no keys on any screen: it starts
+// nothing and leaves nothing, and a takes it to Analyze.
+func TestPasteWithoutBracketsInTmux(t *testing.T) {
+	need(t, "tmux")
+	pasted, err := os.ReadFile(bounce)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := fmt.Sprintf("(%d lines): press a to analyze it", bytes.Count(pasted, []byte("\n")))
+	x := newTerminal(t, 80, 24, t.TempDir(), program+"; echo left with $?; exec sleep 120")
+	x.wait("[1 Probe]")
+	x.tmux("load-buffer", "-b", "bounce", bounce)
+	for _, screen := range []struct{ key, name string }{{"4", "HISTORY"}, {"3", "REFERENCE RELAY"}, {"1", "PROBE"}} {
+		x.keys(screen.key)
+		x.wait(screen.name)
+		x.tmux("paste-buffer", "-b", "bounce")
+		x.wait("that looks like pasted text", lines, screen.name)
+		time.Sleep(500 * time.Millisecond) // a key sooner than that is the end of the paste; no hand is so fast
+	}
+	x.keys("a")
+	x.wait("VERDICT refused", "outbound-eu1.ppe-hosted.com")
+	x.keys("C-c")
+	x.wait("left with 1")
 }
 
 // A terminal that answers no question about itself must not hold the first

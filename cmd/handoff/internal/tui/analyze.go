@@ -25,6 +25,7 @@ type analyzeScreen struct {
 	serial  int
 	top     int
 	follow  bool // the end of the paste is kept in sight
+	before  int  // lines before the last paste
 }
 
 type analyzedMsg struct {
@@ -171,20 +172,43 @@ func (s *analyzeScreen) add(text string, whole bool) tea.Cmd {
 	return s.buf.settle(s.m, whole)
 }
 
-func (s *analyzeScreen) pasted(content string) tea.Cmd {
+func (s *analyzeScreen) pasted(p paste) tea.Cmd {
 	if s.path != nil {
-		s.path.insert(content)
+		if !p.more {
+			s.path.insert(firstLine(p.text))
+		}
 		return nil
 	}
-	if s.working != "" {
+	switch {
+	case s.result != nil && s.result.text():
+		return s.result.pasted(p)
+	case s.list != nil && s.list.searching:
+		if !p.more {
+			s.list.filter += firstLine(p.text)
+		}
 		return nil
 	}
 	s.result, s.list = nil, nil
-	before := s.buf.lines()
-	if c := s.add(content, true); c != nil {
+	if !p.more {
+		s.before = s.buf.lines()
+	}
+	if c := s.add(p.text, true); c != nil {
 		return c
 	}
-	return toast("pasted %d lines; ctrl+r analyzes them, Enter types a new line", s.buf.lines()-before)
+	return toast("pasted %d lines; ctrl+r analyzes them, Enter types a new line", s.buf.lines()-s.before)
+}
+
+// analyzeText analyzes a text that was pasted elsewhere; the paste that was here
+// comes back with ctrl+z.
+func (s *analyzeScreen) analyzeText(text string) tea.Cmd {
+	s.path, s.result, s.list = nil, nil, nil
+	if len(s.buf.text) > 0 {
+		s.undo, s.buf = s.buf, &pasteBuffer{}
+	}
+	if c := s.add(text, true); c != nil {
+		return c
+	}
+	return s.analyze()
 }
 
 func (s *analyzeScreen) clear() tea.Cmd {

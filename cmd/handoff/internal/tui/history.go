@@ -78,9 +78,7 @@ func (s *historyScreen) text() bool { return s.result != nil && s.result.text() 
 
 func (s *historyScreen) typed(k tea.KeyPressMsg) tea.Cmd { return s.result.typed(k) }
 
-func (s *historyScreen) pasted(string) tea.Cmd {
-	return toast("a paste of a bounce or log belongs to screen 2")
-}
+func (s *historyScreen) pasted(p paste) tea.Cmd { return s.result.pasted(p) }
 
 func (s *historyScreen) update(msg tea.Msg) tea.Cmd {
 	if _, ok := msg.(shownMsg); ok {

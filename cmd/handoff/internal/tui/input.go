@@ -3,6 +3,7 @@ package tui
 import (
 	"os"
 	"sync/atomic"
+	"time"
 	"unicode/utf8"
 )
 
@@ -11,14 +12,27 @@ import (
 // mail in ISO 8859-1 is then not what was copied.
 type watchedInput struct {
 	*os.File
+	keys *burstReader
 	lost atomic.Int64
 	tail []byte // the beginning of a character whose end was not read yet
 }
 
+func newWatchedInput(f *os.File, now func() time.Time) *watchedInput {
+	w := &watchedInput{File: f}
+	w.keys = &burstReader{src: rawInput{w}, now: now}
+	return w
+}
+
+// Read reads from the terminal, pastes in brackets.
+func (w *watchedInput) Read(p []byte) (int, error) { return w.keys.Read(p) }
+
+// rawInput is the terminal as it is, counted.
+type rawInput struct{ w *watchedInput }
+
 // Read reads from the terminal.
-func (w *watchedInput) Read(p []byte) (int, error) {
-	n, err := w.File.Read(p)
-	w.count(p[:n])
+func (r rawInput) Read(p []byte) (int, error) {
+	n, err := r.w.File.Read(p)
+	r.w.count(p[:n])
 	return n, err
 }
 

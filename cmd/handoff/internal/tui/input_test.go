@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	tea "charm.land/bubbletea/v2"
 )
@@ -21,7 +22,7 @@ func TestLostBytesAreCounted(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.Close()
-		in := &watchedInput{File: r}
+		in := newWatchedInput(r, func() time.Time { return testNow })
 		var got []byte
 		for buf := make([]byte, size); ; {
 			n, err := in.Read(buf)

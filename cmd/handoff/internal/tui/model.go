@@ -16,7 +16,7 @@ type screen interface {
 	bindings() []binding             // the commands valid now, in the order of the footer
 	text() bool                      // a text field has the focus
 	typed(k tea.KeyPressMsg) tea.Cmd // a key that is no command, while text() holds
-	pasted(content string) tea.Cmd   // a bracketed paste
+	pasted(p paste) tea.Cmd          // while text() holds, or it takes pastes always
 	update(msg tea.Msg) tea.Cmd      // everything else
 	draw(w, h int) []line            // the body, at most h lines
 	clicked(x, y int) tea.Cmd        // in coordinates of the body
@@ -40,6 +40,7 @@ type model struct {
 	at      int
 	toast   string
 	help    *helpView
+	offered string // a paste that no text field took
 	// counting says that a secondMsg is under way.
 	counting bool
 	mouse    bool // clicks are ours; false: the terminal's, to select text
@@ -126,6 +127,9 @@ func (m *model) global() []binding {
 		{keys: []string{"ctrl+c"}, long: "quit, from anywhere", run: func() tea.Cmd { return tea.Quit }},
 		{keys: []string{"m"}, long: "free the mouse to select text, or take it back", run: m.toggleMouse},
 	}
+	if m.offered != "" {
+		bs = append([]binding{m.offerKey()}, bs...)
+	}
 	for i, s := range m.screens {
 		bs = append(bs, binding{
 			keys: []string{fmt.Sprint(i + 1), fmt.Sprintf("alt+%d", i+1)},
@@ -165,6 +169,67 @@ func (m *model) back() tea.Cmd {
 	return tea.Quit
 }
 
+// paste is what was pasted: the terminal's brackets around it, or none and so
+// many characters at once that nobody typed them.
+type paste struct {
+	text string
+	more bool // the rest of the one before
+}
+
+// paste gives a paste to the text field one is in. Where there is none it acts
+// on nothing: it is offered to Analyze.
+func (m *model) paste(content string) tea.Cmd {
+	p := paste{text: content}
+	p.text, p.more = strings.CutPrefix(content, goesOn)
+	if s := m.current(); s.text() || s == m.screens[atAnalyze] && m.screens[atAnalyze].(*analyzeScreen).working == "" {
+		return s.pasted(p)
+	}
+	return m.offer(p)
+}
+
+// offer keeps a paste until the next key.
+func (m *model) offer(p paste) tea.Cmd {
+	switch {
+	case len(m.offered)+len(p.text) > maxPaste:
+		m.offered = ""
+		return toast("too much for a paste (%s at most): ctrl+o on screen 2 reads the file itself", size(maxPaste))
+	case strings.TrimSpace(m.offered+p.text) == "":
+		return nil
+	case p.more || m.offered != "": // no key came between: it is still the same
+		m.offered += p.text
+	default:
+		m.offered = p.text
+	}
+	key := "a"
+	if m.current().text() {
+		key = "alt+a"
+	}
+	return toast("that looks like pasted text (%s): press %s to analyze it", counted(newTextLines(m.offered).n(), "line"), key)
+}
+
+// counted writes a number of things.
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func (m *model) offerKey() binding {
+	return binding{keys: []string{"a", "alt+a"}, short: "analyze the paste", long: "take what was pasted to the Analyze screen and analyze it", run: m.takeOffer}
+}
+
+// takeOffer analyzes what was offered, in place of what was pasted there before.
+func (m *model) takeOffer() tea.Cmd {
+	s := m.screens[atAnalyze].(*analyzeScreen)
+	text := m.offered
+	m.offered = ""
+	if s.working != "" {
+		return toast("screen 2 is still reading: wait for it, then paste again")
+	}
+	return tea.Batch(m.open(atAnalyze), s.analyzeText(text))
+}
+
 // secondMsg redraws a countdown.
 type secondMsg struct{}
 
@@ -199,13 +264,15 @@ func (m *model) take(msg tea.Msg) tea.Cmd {
 		return nil
 	case tea.KeyPressMsg:
 		m.toast = ""
-		return m.key(msg)
-	case tea.PasteMsg:
-		m.toast = ""
-		if m.help != nil {
-			return nil
+		before := m.offered
+		cmd := m.key(msg)
+		if m.offered == before {
+			m.offered = "" // it stands until the next key
 		}
-		return m.current().pasted(msg.Content)
+		return cmd
+	case tea.PasteMsg:
+		m.toast, m.help = "", nil
+		return m.paste(msg.Content)
 	case tea.MouseClickMsg:
 		return m.click(msg)
 	case tea.MouseWheelMsg:
@@ -321,6 +388,9 @@ func (m *model) footer() line {
 	}
 	text := m.current().text()
 	bs := append(m.current().bindings(), m.global()...)
+	if m.offered != "" {
+		bs = append([]binding{m.offerKey()}, m.current().bindings()...)
+	}
 	if m.w < 60 { // shrink, never refuse
 		bs = m.global()
 	}

@@ -249,19 +249,28 @@ func (s *probeScreen) typed(k tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
-func (s *probeScreen) pasted(content string) tea.Cmd {
-	if !s.text() || s.result != nil {
-		return toast("a paste goes into a text field; bounces and logs belong to screen 2")
+func (s *probeScreen) pasted(p paste) tea.Cmd {
+	if s.result != nil { // a search in a text
+		return s.result.pasted(p)
 	}
 	f := s.fields[s.focus]
-	first, more, _ := strings.Cut(strings.TrimRight(strings.ReplaceAll(content, "\r", "\n"), "\n"), "\n")
-	if f.insert(first) {
+	first, more, _ := strings.Cut(strings.TrimRight(strings.ReplaceAll(p.text, "\r", "\n"), "\n"), "\n")
+	switch {
+	case p.more: // its first line is in the field
+		if s.m.offered != "" {
+			return s.m.offer(p)
+		}
+		return nil
+	case f.insert(first):
 		return toast("the paste was longer than a field: cut after %d characters", maxField)
-	}
-	if more != "" {
+	case strings.TrimSpace(more) == "":
+		return nil
+	case f.hidden:
 		return toast("only the first line of the paste went into %s", f.label)
 	}
-	return nil
+	s.m.offered = ""
+	_ = s.m.offer(p)
+	return toast("only the first line went into %s; alt+a analyzes the whole paste", f.label)
 }
 
 func (s *probeScreen) move(by int) tea.Cmd {

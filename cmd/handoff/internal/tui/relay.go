@@ -207,16 +207,16 @@ func (s *relayScreen) typed(k tea.KeyPressMsg) tea.Cmd {
 	return s.move(0)
 }
 
-func (s *relayScreen) pasted(content string) tea.Cmd {
+func (s *relayScreen) pasted(p paste) tea.Cmd {
 	switch {
-	case s.form != nil && s.form.text():
-		s.form.fields[s.form.at].insert(firstLine(content))
-		return nil
+	case p.more:
+	case s.form != nil:
+		s.form.fields[s.form.at].insert(firstLine(p.text))
 	case s.search:
-		s.filter += firstLine(content)
+		s.filter += firstLine(p.text)
 		return s.move(0)
 	}
-	return toast("a paste of a bounce or log belongs to screen 2")
+	return nil
 }
 
 func (s *relayScreen) startStop() tea.Cmd {

@@ -291,6 +291,14 @@ func (v *resultView) typed(k tea.KeyPressMsg) tea.Cmd {
 	return nil
 }
 
+// pasted takes a paste into the search of the text that is open.
+func (v *resultView) pasted(p paste) tea.Cmd {
+	if !p.more {
+		v.lines.query += firstLine(p.text)
+	}
+	return nil
+}
+
 func (v *resultView) bindings() []binding {
 	if v.guide != nil {
 		return v.guide.bindings(func() tea.Cmd {

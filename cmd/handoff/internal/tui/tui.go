@@ -226,9 +226,9 @@ func Start(ctx context.Context, o Options) (Result, error) {
 	opts := []tea.ProgramOption{tea.WithContext(ctx), tea.WithFPS(40)}
 	switch {
 	case o.Input != nil:
-		opts = append(opts, tea.WithInput(o.Input))
+		opts = append(opts, tea.WithInput(&burstReader{src: o.Input, now: time.Now}))
 	case runtime.GOOS != "windows": // whose console does not hand out bytes
-		in := &watchedInput{File: os.Stdin}
+		in := newWatchedInput(os.Stdin, time.Now)
 		m.lost = in.lost.Load
 		opts = append(opts, tea.WithInput(in))
 	}
