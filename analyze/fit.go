@@ -138,7 +138,7 @@ func (e *ending) sameFault(q *question) bool {
 	if e.fault == transcript.FaultNone && q.fault != transcript.FaultNone && (q.symptom == symptomNone || q.symptom != e.symptom) {
 		return false
 	}
-	if e.fault != transcript.FaultNone && q.fault == transcript.FaultNone && q.session && (e.tls == "" || q.tls == "") {
+	if e.fault != transcript.FaultNone && q.fault == transcript.FaultNone && q.session && q.stage != transcript.StageConnect && (e.tls == "" || q.tls == "") {
 		return false // a dialogue would have shown the fault
 	}
 	if e.fault != transcript.FaultNone && (q.verdict == Refused || q.verdict == InboundRefused) {

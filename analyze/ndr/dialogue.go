@@ -44,6 +44,7 @@ type evidence struct {
 	sendmail         int // "r... Connecting to H"
 	opened           int // greetings and EHLO, in any dialect
 	php              int // PHPMailer's mark with nothing behind it
+	boxed            int // ssmtp's
 	csv              int
 	own              int // this program's own text form
 }
@@ -160,6 +161,10 @@ func (e *evidence) look(line []byte) {
 		return
 	}
 	switch c {
+	case '[':
+		if bytes.Equal(bytes.TrimRight(rest, " "), []byte("[<-]")) {
+			e.boxed++
+		}
 	case '=':
 		if bytes.HasPrefix(rest, []byte("=== ")) {
 			if bytes.HasPrefix(rest, []byte("=== Session:")) {
@@ -276,7 +281,7 @@ func (e *evidence) sure() int {
 	k := e.best()
 	switch {
 	case k == dialectNone:
-		if e.php > 0 {
+		if e.php > 0 || e.boxed > 0 {
 			return 76 // the excuse below ("Mailer Error: …") tells less than the mark without a reply
 		}
 		if e.notes > 1 || e.openssl > 0 || e.java > 1 || e.sendmail > 0 {
@@ -324,6 +329,8 @@ func readDialogue(b *Block) []Case {
 			d.dialect = dialectSwaks
 		case e.php > 0:
 			d.dialect = dialectPHP
+		case e.boxed > 0:
+			d.dialect = dialectBoxed
 		}
 	}
 	d.format = formatName(&e, d.dialect)
@@ -480,6 +487,13 @@ func (d *dialogue) line(line []byte, base int) {
 		return
 	}
 	text := string(line[s.from:s.to])
+	if s.mark.dialect == dialectBoxed && s.mark.who == transcript.Server && text == "" {
+		if d.cur == nil {
+			d.begin().connected = true
+		}
+		d.noReply(base, base+len(line))
+		return
+	}
 	if s.mark.literal != 0 {
 		text = unescapeLiteral(text)
 	}
@@ -620,13 +634,10 @@ func (d *dialogue) unmarked(line []byte, base int, s *said) {
 		return
 	}
 	if d.dialect == dialectPHP && bytes.HasSuffix(rest, []byte("SERVER -> CLIENT:")) {
-		// An empty line in place of a reply: the connection is gone.
-		if t := d.cur; t != nil {
-			t.finishReply()
-			if t.cutShort() {
-				t.fail(transcript.FaultClosed, "", base+i, base+i+len(rest))
-			}
-		}
+		d.noReply(base+i, base+i+len(rest))
+		return
+	}
+	if t := d.cur; t != nil && d.dialect == dialectLetters && d.letters(rest, base+i, s) {
 		return
 	}
 	if t := d.cur; t != nil && isReplyText(rest) {
@@ -641,6 +652,37 @@ func (d *dialogue) unmarked(line []byte, base int, s *said) {
 		return
 	}
 	d.note(line, base)
+}
+
+// letters takes what libESMTP writes without a mark: the later lines of a group
+// of commands or replies. "H: " stands before the headers of the message, which
+// is sent behind a DATA that it does not show.
+func (d *dialogue) letters(rest []byte, from int, s *said) bool {
+	t := d.cur
+	switch {
+	case isCommandText(rest) && len(t.pending) > 0 && !t.data:
+		d.said(transcript.Client, string(rest), from, from+len(rest), s)
+	case isReplyText(rest) && len(t.pending) > 0 && !t.data:
+		d.said(transcript.Server, string(rest), from, from+len(rest), s)
+	case bytes.HasPrefix(rest, []byte("H: ")) && !t.data && len(t.pending) == 0 && transcript.Verb(lastCommand(t.session)) == "RCPT" && !t.failed():
+		t.client("DATA", from, from+len(rest))
+	default:
+		return bytes.HasPrefix(rest, []byte("H: "))
+	}
+	return true
+}
+
+// noReply takes an empty line in the place of a reply, with which PHPMailer and
+// ssmtp show that the connection is gone.
+func (d *dialogue) noReply(from, to int) {
+	t := d.cur
+	if t == nil {
+		return
+	}
+	t.finishReply()
+	if t.cutShort() && !t.failed() {
+		t.fail(transcript.FaultClosed, "", from, to)
+	}
 }
 
 // bare takes a line of a dialogue without marks.
@@ -794,14 +836,15 @@ func (d *dialogue) cases() []Case {
 			t.answer(d.ahead)
 			d.ahead = transcript.Reply{}
 		}
-		if d.dialect == dialectSwaks && t.upgrading && !t.failed() && len(t.pending) == 0 && d.format == "swaks" {
-			// It tells how TLS ended, on another way that the text lacks.
+		t.late()
+		if d.dialect != dialectBare && t.upgrading && !t.failed() && len(t.pending) == 0 {
+			// It tells how TLS ended, if at all, on another way that the text lacks;
+			// an EHLO inside TLS would stand here.
 			if n := len(t.session.Exchanges); n > 0 {
 				e := &t.session.Exchanges[n-1]
 				t.handshake(transcript.Exchange{Stage: transcript.StageTLS, Fault: transcript.FaultClosed, Span: e.Reply.Span})
 			}
 		}
-		t.late()
 		t.unanswered()
 		if t.empty() && t.dialled.IsZero() {
 			continue

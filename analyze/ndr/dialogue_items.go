@@ -35,6 +35,9 @@ func (t *talk) caseOf(format string) Case {
 	for i := range c.Items {
 		it := &c.Items[i]
 		it.When = s.Began
+		if len(s.Exchanges) == 0 && t.connected {
+			it.Stage = transcript.StageUnknown // it opened; what it waited for is not told
+		}
 		if it.Recipient == "" && len(t.settings.to) == 1 {
 			it.Recipient = t.settings.to[0]
 		}
@@ -81,7 +84,7 @@ func sessionItems(s *transcript.Session, server Mention, hidden transcript.Span,
 				dot = i
 			}
 		}
-		if e.Reply.Code == 354 {
+		if e.Reply.Code == 354 || e.Reply.IsZero() && e.Fault == transcript.FaultNone && transcript.Verb(e.Command) == "DATA" {
 			sending = i
 		}
 		if e.Reply.Code == 235 {

@@ -218,8 +218,8 @@ func sayingAt(line []byte) said {
 	for step := 0; step < 9 && i < len(line) && i < 160; step++ {
 		if m := markAt(line, i); m != nil {
 			s.fill(line, i, m)
-			if s.strong || step == 0 && m.dialect != dialectLetters {
-				return s
+			if s.strong || step == 0 && m.dialect != dialectLetters || m.literal != 0 {
+				return s // what stands in quotes may be the message
 			}
 			s.mark = nil
 		}

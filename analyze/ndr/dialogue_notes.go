@@ -23,6 +23,7 @@ const (
 	noteHidden                        // AUTH goes on without being shown
 	noteConfig                        // a line of the client's configuration
 	noteIgnore                        // of no meaning, though it looks so
+	noteUnopened                      // the client gives the connection up and names the server
 )
 
 // connectionNotes are the beginnings of lines with which clients tell about the
@@ -72,7 +73,11 @@ var connectionNotes = []struct {
 	{"tls started with cipher ", noteTLSUp},
 	{"tls session parameters", noteTLSUp},
 	{"tls connection established", noteTLSUp},
+	{"ssl connection using (", 0}, // ssmtp: of no cipher, the handshake failed
 	{"ssl connection using ", noteTLSUp},
+	{"creating ssl connection to host", noteConnected}, // ssmtp, before it speaks with STARTTLS, too
+	{"cannot open ", noteUnopened},
+	{"ssmtp: cannot open ", noteUnopened},
 	{"new, tlsv", noteTLSUp},
 	{"new, ssl", noteTLSUp},
 	{"starttls handshake completed", noteTLSUp},
@@ -88,6 +93,7 @@ var connectionNotes = []struct {
 	{"escape character is", noteConnected},
 	{"server certificate", noteIgnore},
 	{"found extension", noteIgnore},
+	{"wrote ", noteUploaded}, // Ruby, behind the final dot
 }
 
 // noteTable finds the notes by their first byte.
@@ -194,6 +200,15 @@ func (d *dialogue) note(line []byte, base int) {
 		}
 		return
 	case noteUploaded:
+		if t != nil && t.data && bytes.HasSuffix(words, []byte(" bytes")) {
+			t.uploaded = true
+			return
+		}
+	case noteUnopened:
+		if t != nil {
+			d.unopened(words, base+at)
+			return
+		}
 	case noteArtefact:
 		if t != nil && d.format == "openssl" && t.artefact.IsZero() && !t.failed() {
 			t.finishReply()
@@ -223,6 +238,32 @@ func (d *dialogue) note(line []byte, base int) {
 		return
 	}
 	d.program(line, at, base)
+}
+
+// unopened takes ssmtp's last words: "Cannot open H:port", whatever had gone
+// wrong with the connection until TLS is up. They name the server.
+func (d *dialogue) unopened(words []byte, base int) {
+	t := d.cur
+	const mark = "open "
+	at := foldIndex(words, mark) + len(mark)
+	h, n := hostAt(words[at:])
+	if n == 0 || h.address == "" && !looksLikeHost([]byte(h.name)) {
+		return
+	}
+	if t.dialled.Host == "" {
+		address := t.dialled.Address
+		t.dialled = d.b.mention(Target, h, base+at, base+at+n)
+		if t.dialled.Address == "" {
+			t.dialled.Address = address
+		}
+		if t.session.Port == 0 {
+			t.session.Port = h.port
+		}
+	}
+	t.finishReply()
+	if !t.failed() && (t.cutShort() || t.upgrading) {
+		t.fail(transcript.FaultClosed, "", base, base+len(words))
+	}
 }
 
 // programFailed reports whether the line tells a failure although it begins

@@ -229,8 +229,8 @@ func (t *talk) answer(r transcript.Reply) {
 	verb := transcript.Verb(e.Command)
 	switch {
 	case e.Stage == transcript.StageEHLO && r.Class() == 2:
-		if e.Command != "" || len(r.Lines) > 1 {
-			t.keywords(&r) // a lone last line is the rest of a list
+		if len(r.Lines) > 1 || e.Command != "" && !lastOfList(&r) {
+			t.keywords(&r)
 		}
 		t.readBanner(&r)
 	case verb == "STARTTLS" && r.Class() == 2:
@@ -315,6 +315,29 @@ func (t *talk) unseen(r *transcript.Reply) transcript.Exchange {
 		}
 	}
 	return e
+}
+
+// lastOfList reports whether the reply to EHLO is the last line of a list and
+// not a list of one: the first line names the server (RFC 5321 §4.1.1.1), and
+// ssmtp shows no other than the last.
+func lastOfList(r *transcript.Reply) bool {
+	if len(r.Lines) != 1 || len(r.Lines[0]) < 5 {
+		return false
+	}
+	word, _, _ := strings.Cut(r.Lines[0][4:], " ")
+	for _, k := range ehloKeywords {
+		if strings.EqualFold(word, k) {
+			return true
+		}
+	}
+	return false
+}
+
+// ehloKeywords are the service extensions that end a server's list, by IANA's
+// registry and by usage.
+var ehloKeywords = []string{
+	"CHUNKING", "SMTPUTF8", "DSN", "8BITMIME", "ENHANCEDSTATUSCODES", "PIPELINING", "SIZE", "HELP", "AUTH", "STARTTLS", "VRFY", "ETRN", "EXPN",
+	"BINARYMIME", "DELIVERBY", "LIMITS", "REQUIRETLS", "PRDR", "XCLIENT", "XFORWARD", "OK",
 }
 
 // keywords keeps the list of an EHLO reply (RFC 5321 §4.1.1.1).
@@ -503,6 +526,15 @@ func (t *talk) late() {
 func (t *talk) unanswered() {
 	if t.failed() {
 		return
+	}
+	if n := len(t.pending); n > 1 && t.greeted && transcript.Verb(t.session.Exchanges[t.pending[n-1]].Command) == "QUIT" {
+		// It would not have given up before the reply to a command that ends a
+		// pipelined group (RFC 2920 §3.1).
+		switch e := &t.session.Exchanges[t.pending[0]]; transcript.Verb(e.Command) {
+		case "EHLO", "HELO", "STARTTLS", "AUTH":
+			e.Fault = transcript.FaultClosed
+			return
+		}
 	}
 	for _, i := range t.pending {
 		if e := &t.session.Exchanges[i]; e.Command == "." && e.Reply.IsZero() && e.Fault == transcript.FaultNone {

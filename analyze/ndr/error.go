@@ -507,7 +507,7 @@ func (t *told) line(line []byte, base, number int) {
 		}
 	}
 	t.recipientWords(line, base)
-	if t.python3(line, base) || t.netReply(line, base, number) || t.phpReply(line, base) {
+	if t.python3(line, base) || t.perlReply(line, base) || t.netReply(line, base, number) || t.phpReply(line, base) {
 		return
 	}
 	parts := searchable(line)
@@ -949,7 +949,7 @@ func (t *told) format() string {
 // ownName is the name that a server gives itself in the 421 with which it closes
 // (RFC 5321 §4.2.2): "421 4.4.2 H Error: timeout exceeded".
 func (t *told) ownName(r *transcript.Reply) Mention {
-	if r.Code != 421 || len(r.Lines) == 0 {
+	if r.Code != 421 && !(r.Code == 0 && (r.Enhanced == "4.4.2" || r.Enhanced == "4.7.0" || r.Enhanced == "4.3.2")) || len(r.Lines) == 0 {
 		return Mention{}
 	}
 	words := strings.TrimLeft(strings.TrimPrefix(strings.TrimPrefix(r.Lines[0], "421"), " "), " -")

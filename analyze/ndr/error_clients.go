@@ -252,6 +252,63 @@ func closeBrackets(text []byte) []byte {
 	return text
 }
 
+// perlSteps are the words with which Email::Sender begins, by the command that
+// failed, in lower case. Behind them stands Net::SMTP's message: the reply
+// without its three digits, which may stand alone, too.
+var perlSteps = []struct {
+	words string
+	stage transcript.Stage
+}{
+	{"failed auth: ", transcript.StageAuth},
+	{"can't starttls: ", transcript.StageTLS},
+	{" failed after mail from: ", transcript.StageEnvelope},
+	{" failed after rcpt to: ", transcript.StageEnvelope},
+	{"error at after data: ", transcript.StageData},
+	{"error at rcpt to: ", transcript.StageEnvelope},
+}
+
+// perlReply reads a reply as Net::SMTP's message method gives it: "5.7.1 <r>:
+// Relay access denied".
+func (t *told) perlReply(line []byte, base int) bool {
+	at, stage := 0, transcript.Stage("")
+	if len(line) < 8 || bytes.IndexByte(line, '.') < 0 {
+		return false
+	}
+	if !isDigit(line[0]) {
+		for _, s := range perlSteps {
+			if n := foldIndex(line[:min(len(line), 330)], s.words); n >= 0 && (n == 0 || s.words[0] == ' ') {
+				at, stage = n+len(s.words), s.stage
+				break
+			}
+		}
+		if stage == "" {
+			return false
+		}
+	}
+	code := statusCode(line[at:])
+	if code == "" || code[0] < '4' || at+len(code)+1 >= len(line) || line[at+len(code)] != ' ' {
+		return false
+	}
+	text := strings.TrimSpace(string(line[at:]))
+	r := transcript.Reply{Enhanced: code, Lines: []string{text}, Span: t.b.span(base+at, base+len(line))}
+	kind := transcript.KindOf(r)
+	if stage == "" {
+		if kind == transcript.KindUnknown {
+			return false // any line may begin with a number
+		}
+		if stage = r.Stage(); stage == transcript.StageUnknown || stage == "" {
+			if a := strings.TrimSpace(text[len(code):]); strings.HasPrefix(a, "<") {
+				stage = transcript.StageEnvelope // about an address
+			}
+		}
+	}
+	if kind == transcript.KindStartTLSRequired {
+		stage = transcript.StageTLS
+	}
+	t.add(r, "", stage)
+	return true
+}
+
 // phpRecipient reads "r: <r>: Relay access denied", with which PHPMailer lists
 // refused recipients without a code.
 func (t *told) phpRecipient(line []byte, base int) bool {

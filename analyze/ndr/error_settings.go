@@ -694,6 +694,7 @@ var hostCues = []struct {
 	{"resolve host: ", 3},
 	{"resolve host ", 3},
 	{"locate host ", 3},
+	{"find the host ", 3}, // mutt
 	{"enotfound ", 3},
 	{"eai_again ", 3},
 	{"bad hostname '", 3},

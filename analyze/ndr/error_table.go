@@ -91,6 +91,7 @@ var programPhrases = []programPhrase{
 	{"no supported auth method", transcript.FaultNone, transcript.StageAuth, effectNoAUTH},
 	{"no suitable authentication method", transcript.FaultNone, transcript.StageAuth, effectNoAUTH},
 	{"no mechanism available", transcript.FaultNone, transcript.StageAuth, effectNoAUTH},
+	{"no sasl mechanism found", transcript.FaultNone, transcript.StageAuth, effectNoAUTH}, // Authen::SASL
 	{"no worthy mech", transcript.FaultNone, transcript.StageAuth, effectNoAUTH},
 	{"support the selected authentication method", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},
 	{"support the authentication method", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},
@@ -126,6 +127,9 @@ var programPhrases = []programPhrase{
 	{"ne prend pas en charge les connexions sécurisées", transcript.FaultTLS, transcript.StageTLS, effectNoTLS},
 
 	// A reply came; these words stand around it.
+	{"can't starttls: 4.", transcript.FaultNone, transcript.StageTLS, effectRefusal},
+	{"can't starttls: 5.", transcript.FaultNone, transcript.StageTLS, effectRefusal},
+	{"all recipients were rejected during rcpt", transcript.FaultNone, transcript.StageEnvelope, effectRefusal},
 	{"starttls denied", transcript.FaultNone, transcript.StageTLS, effectRefusal},
 	{"starttls command failed", transcript.FaultNone, transcript.StageTLS, effectRefusal},
 	{"unable to connect with starttls", transcript.FaultTLS, transcript.StageTLS, effectFault},
@@ -187,6 +191,11 @@ var programPhrases = []programPhrase{
 	{"certificat non valide", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 
 	// TLS, before anything about connections: "TLS handshake: connection closed".
+	{"ssl connection using (", transcript.FaultTLS, transcript.StageTLS, effectFault},               // ssmtp: without a cipher
+	{"untrusted server certificate", transcript.FaultCertificate, transcript.StageTLS, effectFault}, // mutt
+	{"unable to prompt for certificate", transcript.FaultCertificate, transcript.StageTLS, effectFault},
+	{"could not negotiate tls connection", transcript.FaultTLS, transcript.StageTLS, effectFault},
+	{"can't starttls: 2.", transcript.FaultTLS, transcript.StageTLS, effectFault}, // Email::Sender: the reply was good
 	{"legacy sigalg", transcript.FaultTLS, transcript.StageTLS, effectFault},
 	{"tls setup failed: hostname verification failed", transcript.FaultCertificate, transcript.StageTLS, effectFault},
 	{"certificate is untrusted", transcript.FaultCertificate, transcript.StageTLS, effectFault},
@@ -270,6 +279,7 @@ var programPhrases = []programPhrase{
 	{"not found: host", transcript.FaultDNS, transcript.StageResolve, effectFault},
 	{"is unknown. the server may be incorrectly configured", transcript.FaultDNS, transcript.StageResolve, effectFault},
 	{"nxdomain", transcript.FaultDNS, transcript.StageResolve, effectFault},
+	{"could not find the host \"", transcript.FaultDNS, transcript.StageResolve, effectFault}, // mutt
 	{"dns error", transcript.FaultDNS, transcript.StageResolve, effectFault},
 	{"dns lookup", transcript.FaultDNS, transcript.StageResolve, effectFault},
 	{"dns failure", transcript.FaultDNS, transcript.StageResolve, effectFault},
@@ -331,7 +341,11 @@ var programPhrases = []programPhrase{
 	{"injoignable", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 	{"inaccessible", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 
+	{" on fd=-1", transcript.FaultTimeout, transcript.StageConnect, effectFault}, // mutt: without a socket
+
 	// Reset and close.
+	{"smtp session failed: read error", transcript.FaultClosed, "", effectFault}, // mutt
+	{"smtp session failed: write error", transcript.FaultClosed, "", effectFault},
 	{"connection reset", transcript.FaultReset, "", effectFault},
 	{"connectionreset", transcript.FaultReset, "", effectFault},
 	{"econnreset", transcript.FaultReset, "", effectFault},

@@ -2,6 +2,8 @@ package ndr
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
@@ -29,6 +31,8 @@ type dmaRun struct {
 	sender    string
 	smart     Mention
 	peer      Mention
+	reporter  Mention
+	clock     stamp
 	secure    bool
 	decided   bool
 }
@@ -81,6 +85,7 @@ func (d *dmaLog) line(l *logLine) {
 		}
 	case bytes.HasPrefix(t, []byte("trying remote delivery to ")):
 		run.peer = d.peer(l, run, len("trying remote delivery to "))
+		run.clock, run.reporter = l.clock, l.reporter(d.k.b)
 	case bytes.HasPrefix(t, []byte("SSL initialization successful")):
 		run.secure = true
 	case bytes.HasPrefix(t, []byte("delivery successful")), bytes.HasPrefix(t, []byte("remote delivery successful")),
@@ -203,7 +208,23 @@ func (d *dmaLog) failed(l *logLine, run *dmaRun) {
 	d.decide(l, run, it)
 }
 
-func (d *dmaLog) items() []Item { return d.k.items(nil) }
+// items adds the tries of which dma says how far they came and not how they
+// ended: it logs no word of a connection that broke behind the greeting.
+func (d *dmaLog) items() []Item {
+	ids := slices.Sorted(maps.Keys(d.runs)) // of one kind, and none has an outcome that tells the order
+	for _, id := range ids {
+		run := d.runs[id]
+		if run.decided || run.peer.IsZero() || d.k.attempts[key(id, run.recipient)] != nil {
+			continue
+		}
+		it := Item{Recipient: run.recipient, Sender: run.sender, Reporter: run.reporter, Target: run.peer, Port: run.peer.Port, Deferred: true}
+		if run.secure {
+			it.Secure = transcript.Yes
+		}
+		d.k.put(id, it, run.clock)
+	}
+	return d.k.items(nil)
+}
 
 // nullmailerLog reads nullmailer's log:
 //

@@ -114,7 +114,7 @@ func joins(line, next []byte, logs bool) bool {
 		if clientAt(next) != nil || noteOf(next) != 0 && isConnectionLine(next) || noteOf(next) == noteConfig || isStackLine(next) || isNodeLine(next) || isDigit(next[0]) && isProtocolRow(next) {
 			return false
 		}
-		for _, w := range []string{"debug", "caused by", "traceback", "during handling", "raise ", "at ", "depth=", "verify ", "subject=", "issuer=", "new, ", "connected("} {
+		for _, w := range []string{"debug", "caused by", "traceback", "during handling", "raise ", "at ", "depth=", "verify ", "subject=", "issuer=", "new, ", "connected(", "ssmtp: "} {
 			if foldPrefix(next, w) && !(w == "at " && !bytes.HasPrefix(next, []byte("At "))) {
 				return false
 			}
