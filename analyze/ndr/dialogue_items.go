@@ -176,8 +176,13 @@ func sessionItems(s *transcript.Session, server Mention, hidden transcript.Span,
 				put(it, "")
 			}
 		case len(ways) > 0:
+			cut := unanswered(s)
 			for _, w := range ways {
-				put(at(w.exchange), w.recipient)
+				it := at(w.exchange)
+				if cut {
+					it.Reply = transcript.Reply{}
+				}
+				put(it, w.recipient)
 			}
 		case last >= 0:
 			it := at(last)
@@ -234,6 +239,23 @@ func sessionItems(s *transcript.Session, server Mention, hidden transcript.Span,
 		}
 	}
 	return items
+}
+
+// unanswered reports whether the text ends before the message was sent: behind
+// the last command, or without a word of parting. What became of the message is
+// not in it.
+func unanswered(s *transcript.Session) bool {
+	for i := len(s.Exchanges) - 1; i >= 0; i-- {
+		switch e := &s.Exchanges[i]; transcript.Verb(e.Command) {
+		case "DATA", "BDAT":
+			if e.Reply.Code == 0 && e.Fault == transcript.FaultNone {
+				return true
+			}
+		case "QUIT", "RSET":
+			return false
+		}
+	}
+	return true
 }
 
 // sawBeginning reports whether the text shows the session from its greeting or

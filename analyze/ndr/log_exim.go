@@ -16,6 +16,9 @@ import (
 type eximLog struct {
 	k     *logbook
 	tries map[string]*Item // the last try of a message, by its id
+	// local are the messages that went to a mailbox here; done are those that Exim
+	// was through with, in the order of the text.
+	local, done []string
 }
 
 func newEximLog(k *logbook) *eximLog { return &eximLog{k: k, tries: map[string]*Item{}} }
@@ -120,6 +123,10 @@ func (x *eximLog) line(l *logLine) {
 		x.outcome(l, id, at+2, rest[0] == '=')
 	case "=>", "->", ">>":
 		x.delivered(l, id, at+2)
+	case "Co":
+		if string(rest) == "Completed" && len(x.done) < maxAttempts {
+			x.done = append(x.done, id)
+		}
 	case "H=":
 		if bytes.Contains(rest, []byte(" rejected ")) {
 			x.rejected(l, id, at)
@@ -425,6 +432,8 @@ func (x *eximLog) delivered(l *logLine, id string, at int) {
 		it.Action = ActionRelayed
 		it.Carrier = peer
 		it.Carrier.Role = Received
+	} else if len(x.local) < maxAttempts {
+		x.local = append(x.local, id)
 	}
 	if n := bytes.Index(t[at:], []byte(` C="`)); n >= 0 {
 		from := at + n + len(` C="`)
@@ -478,7 +487,28 @@ func (x *eximLog) rejected(l *logLine, id string, at int) {
 	x.k.put(id, it, l.clock)
 }
 
+// tail looks at the end of a log whose beginning was cut off: a message came
+// into a mailbox here, nobody sees from whom, and Exim was then through with
+// another of which no line is shown. So it does when it has reported that other
+// one to its sender: the delivery is that of the report.
+func (x *eximLog) tail() {
+	if len(x.local) == 0 || len(x.done) == 0 {
+		return
+	}
+	ids := x.k.ids()
+	id := x.done[len(x.done)-1]
+	if ids[id] || x.k.senders[id] != "" {
+		return
+	}
+	for _, id := range x.local {
+		if x.k.senders[id] == "" {
+			x.k.notice[id] = true
+		}
+	}
+}
+
 func (x *eximLog) items() []Item {
+	x.tail()
 	list := x.k.items(nil)
 	for i := range list {
 		if len(list[i].QueueID) > 8 && list[i].QueueID[:8] == "rejected" {
