@@ -218,7 +218,11 @@ func (g *judgement) missingWords() (what, do string) {
 		if s := g.obs.Stage; s != transcript.StageUnknown && s != "" {
 			what += " at " + string(s)
 		}
-		what += ", but the text names no host that said it"
+		if it := g.item; it != nil && it.Refuser.Host == "" && it.Refuser.Address != "" {
+			what += " from " + it.Refuser.Address + ", whose name is not told"
+		} else {
+			what += ", but the text names no host that said it"
+		}
 	}
 	switch g.gap {
 	case gapHost:

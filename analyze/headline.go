@@ -465,8 +465,15 @@ func (g *judgement) neverWords(host string) (what, do string) {
 		}
 		return host + " stopped the mail itself" + g.inBrackets() + " before it was handed over", do
 	case g.out.RefusedBy != "" && g.item != nil && g.item.Refuser.IsZero():
-		return host + " stopped the mail itself" + g.inBrackets(), "the relay was not asked, check the routing"
+		do = "the relay was not asked, check the routing"
+		if x := g.stoppedFor(); x != nil {
+			do = x.do
+		}
+		return host + " stopped the mail itself" + g.inBrackets(), do
 	case g.out.RefusedBy != "":
+		if x := g.stoppedFor(); x != nil {
+			return host + " stopped the mail itself" + g.inBrackets(), x.do
+		}
 		return host + " refused the mail" + g.inBrackets(), "it never went to the relay, route it there"
 	}
 	return "the mail went to " + host + ", not to the relay", "route it through the relay"
@@ -519,6 +526,9 @@ func (g *judgement) next() string {
 			return tell(o.Party, "wait, the sending queue retries")
 		}
 		return "none: nothing to do"
+	}
+	if x := g.stoppedFor(); x != nil {
+		return tell(o.Party, x.next)
 	}
 	switch {
 	case len(o.Causes) == 1:

@@ -94,6 +94,7 @@ func (j *judge) partyHarmless(it *ndr.Item, rule *kindRule) Party {
 // direction is the way the mail went as the relay's customer sees it. Host
 // labels never decide: outbound mail is stamped by mx1-… hosts too.
 func (j *judge) direction(c *ndr.Case, it *ndr.Item, g *judgement, kind transcript.Kind) Direction {
+	others := false // the recipient is none of ours
 	if len(j.o.Facts.OurDomains) > 0 {
 		to := j.ownAddress(it.Recipient) || j.ownAddress(it.Original)
 		from := j.ownAddress(it.Sender)
@@ -102,6 +103,10 @@ func (j *judge) direction(c *ndr.Case, it *ndr.Item, g *judgement, kind transcri
 			return Outbound
 		case to:
 			return Inbound
+		case it.Recipient != "":
+			others = true
+		}
+		switch {
 		case g.rung == 2 && it.Reply.Class() == 4 && it.Recipient != "" && it.Sender == "":
 			return Outbound // put off on the way to somebody else
 		}
@@ -123,7 +128,7 @@ func (j *judge) direction(c *ndr.Case, it *ndr.Item, g *judgement, kind transcri
 	case c.DirOut && !c.DirIn:
 		return Outbound
 	}
-	if g.rung == 6 && j.ownDirectory(c, it) {
+	if g.rung == 6 && j.ownDirectory(c, it) && !others {
 		return Inbound
 	}
 	switch c.Nature {
