@@ -360,6 +360,10 @@ func (b *Block) read() []Case {
 // sureReport is the least sureness of a family whose words leave no doubt.
 const sureReport = 80
 
+// sureFields is the sureness of a family that fields give away: less is only
+// words that letters have, too.
+const sureFields = 40
+
 // readOwn asks the families, the surest first.
 func (b *Block) readOwn() []Case {
 	type bid struct {
@@ -369,6 +373,7 @@ func (b *Block) readOwn() []Case {
 	var some [8]bid
 	bids := some[:0]
 	b.findSigns()
+	list := b.isList()
 	for k, table := range [...][]family{reportFamilies, traceFamilies} {
 		if k == 1 && b.mail != nil && len(bids) > 0 && bids[0].sure >= sureReport {
 			break // a mail with a report in it: the transcripts in it are its own
@@ -381,7 +386,7 @@ func (b *Block) readOwn() []Case {
 			} else if !f.signs.meets(b.signs) {
 				continue
 			}
-			if sure <= 0 {
+			if sure <= 0 || list && f.nature == NatureReport && sure < sureFields {
 				continue
 			}
 			at := len(bids)

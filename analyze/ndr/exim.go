@@ -10,6 +10,9 @@ import (
 // eximText reads Exim's report and its kin (cPanel, Mail.Ru, Zoho, GMX, 1&1,
 // MXLogic): a line with the recipient, then lines with the reason.
 func eximText(r *report) {
+	if r.zohoLines() {
+		return
+	}
 	start := r.b.First
 	for i := range r.marks {
 		if s := r.marks[i].sign; s == signExim || s == signEximFailed || s == signDelay {
@@ -426,4 +429,32 @@ func eximFault(t []byte) (transcript.Fault, transcript.Stage) {
 		}
 	}
 	return transcript.FaultNone, ""
+}
+
+// zohoLines reads Zoho's line for a recipient, "r, ERROR CODE :554 - 5.7.1
+// words", and reports whether there is one.
+func (r *report) zohoLines() bool {
+	const label = ", error code :"
+	found := false
+	for i := r.b.First; i < min(r.last, r.body); i++ {
+		l, at := r.line(i)
+		a, n := mailboxAt(l)
+		if n == 0 || !foldPrefix(l[n:], label) {
+			continue
+		}
+		found = true
+		it := r.item(a)
+		f := r.doc.flow(at+n+len(label), r.paragraphEnd(i, 12))
+		t := string(bytes.TrimSpace(f.text))
+		if len(t) > 6 && t[3:6] == " - " {
+			t = t[:4] + t[6:]
+		}
+		if rep, ok := transcript.ParseReply(t); ok && rep.Code >= 400 {
+			rep.Span = f.span(0, len(f.text))
+			it.Reply = rep
+		} else {
+			local(&f, 0, len(f.text), it)
+		}
+	}
+	return found
 }

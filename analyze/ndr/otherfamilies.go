@@ -516,7 +516,7 @@ func mimecastText(r *report) {
 	for i := r.b.First; i < min(r.last, r.body); i++ {
 		l, at := r.line(i)
 		switch {
-		case foldPrefix(l, "the problem appears to be"):
+		case foldIndexIn(l, "the problem appears to be") >= 0:
 			problem = true
 		case bytes.HasPrefix(l, []byte("-- ")):
 			if a, n := mailboxAt(l[3:]); n > 0 && !problem {
@@ -524,9 +524,9 @@ func mimecastText(r *report) {
 			} else if problem && r.onlyItem() != nil {
 				f := r.doc.flow(at+3, at+len(l))
 				it := r.onlyItem()
-				if rep, ok := f.reply(0, len(f.text)); ok {
+				if rep, ok := f.reply(0, len(f.text)); ok && (it.Reply.IsZero() || rep.Code != 0) {
 					it.Reply = rep
-				} else {
+				} else if it.LocalReply.IsZero() {
 					it.LocalReply = transcript.Reply{Lines: []string{string(f.text)}, Span: f.span(0, len(f.text))}
 				}
 			}
@@ -540,18 +540,27 @@ func mimecastText(r *report) {
 func portalText(r *report) {
 	r.format = "ppe-portal"
 	it := Item{FromReport: true}
+	status := func(v []byte) {
+		switch {
+		case foldPrefix(v, "deferred"), foldPrefix(v, "queued"):
+			it.Deferred = true
+			it.Action = ActionDelayed
+		case foldPrefix(v, "delivered"):
+			it.Action = ActionDelivered
+		}
+	}
+	// Labels alone, from the first line on, look like the header of a mail.
+	if v := bytes.TrimSpace(r.b.Header("status")); len(v) > 0 {
+		status(v)
+		it.Recipient, _, _ = findMailbox(r.b.Header("to"))
+		it.Sender, _, _ = findMailbox(r.b.Header("from"))
+		it.When = parseTime(bytes.TrimSpace(r.b.Header("timestamp")))
+	}
 	for i := r.b.First; i < r.last; i++ {
 		l, at := r.line(i)
 		switch {
 		case foldPrefix(l, "status:"):
-			v := bytes.TrimSpace(l[len("status:"):])
-			switch {
-			case foldPrefix(v, "deferred"), foldPrefix(v, "queued"):
-				it.Deferred = true
-				it.Action = ActionDelayed
-			case foldPrefix(v, "delivered"):
-				it.Action = ActionDelivered
-			}
+			status(bytes.TrimSpace(l[len("status:"):]))
 		case foldPrefix(l, "recipient:"), foldPrefix(l, "to:"):
 			if a, _, _ := findMailbox(l); a != "" {
 				it.Recipient = a
@@ -569,6 +578,9 @@ func portalText(r *report) {
 				postfixReason(&f, 0, len(f.text), &it)
 			}
 		}
+	}
+	if it.Action == ActionUnstated && it.Reply.Class() == 2 {
+		it.Action = ActionDelivered
 	}
 	if it.Carrier.IsZero() {
 		// The labels are the relay's own: it took the mail.

@@ -28,6 +28,9 @@ type report struct {
 	format         string // when the text says more exactly which family it is
 	limited        bool
 	dead           []lineRange // returned messages in this block
+	// ownReply tells whether a reply in the fields is the reporter's own. Nil:
+	// never.
+	ownReply func(rep *transcript.Reply, refuser, target *Mention) bool
 }
 
 // lineRange is a range of lines, the last exclusive.
@@ -271,6 +274,13 @@ func (b *Block) report(text func(r *report)) []Case {
 // cases makes the case of what was read; none if the block reports nothing.
 func (r *report) cases() []Case {
 	items := r.merge()
+	if r.ownReply != nil {
+		for i := range items {
+			if it := &items[i]; r.ownReply(&it.Reply, &it.Refuser, &it.Target) {
+				it.LocalReply, it.Reply, it.Refuser = it.Reply, transcript.Reply{}, Mention{}
+			}
+		}
+	}
 	if len(items) == 0 {
 		items = append(items, r.fallback()...)
 	}

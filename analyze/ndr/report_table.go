@@ -36,6 +36,8 @@ var reportFamilies = []family{
 	reportFamily("sendmail-dsn", 90, textReader(sendmailText), signSendmailAddresses, signSendmailTranscript, signTalking),
 	reportFamily("outlook", 88, textReader(outlookText), signOutlook),
 	reportFamily("mimecast", 88, textReader(mimecastText), signMimecast),
+	reportFamily("amavis", 86, textReader(amavisText), signAmavisOwn),
+	{format: "esp-event", nature: NatureReport, sniff: isEvent, read: eventJSON},
 	reportFamily("mdaemon", 95, mdaemonReport, signMDaemon),
 	reportFamily("domino", 85, textReader(dominoText), signDomino),
 	reportFamily("surfcontrol", 85, textReader(surfControlText), signSurfControl),
@@ -119,6 +121,15 @@ func (b *Block) bringsBack() bool {
 		}
 	}
 	return false
+}
+
+// isList reports whether the block's mail came through a list or a newsletter's
+// sender, and is no report by its form: bounce words in it are its subject.
+func (b *Block) isList() bool {
+	if b.mail == nil || b.mail.report != reportNone || b.fromDaemon() {
+		return false
+	}
+	return len(b.Header("list-unsubscribe")) > 0 || len(b.Header("list-id")) > 0 || foldPrefix(bytes.TrimSpace(b.Header("precedence")), "bulk") && len(b.Header("auto-submitted")) == 0
 }
 
 // fromDaemon reports whether the block's mail comes from a mail system.

@@ -51,6 +51,7 @@ var openers = []opener{
 	{signSurfControl, signSurfControl, 1},
 	{signMimecast, signMimecast, 1},
 	{signMDaemon, signMDaemon, 1},
+	{signAmavisOwn, signAmavisOwn, 1},
 	{signPortal, signPortal, 1},
 	{signOther, signOther, 1},
 }
