@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -143,7 +144,7 @@ func trimPartial(b []byte) []byte {
 
 func judgeCases(cases []ndr.Case, text []byte, in *Input, o Options) *Report {
 	j := newJudge(&o, quoteOf(text))
-	all := make([]judgement, 0, 1)
+	var all []judgement
 	for i := range cases {
 		c := &cases[i]
 		if c.Partial {
@@ -153,6 +154,7 @@ func judgeCases(cases []ndr.Case, text []byte, in *Input, o Options) *Report {
 			in.Format = c.Format
 		}
 		items := mergeItems(c)
+		all = slices.Grow(all, len(items)) // judgements are large: not by doubling
 		for k := range items {
 			all = append(all, j.judgeItem(c, &items[k]))
 		}

@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/smtp-handoff/handoff/analyze/ndr"
@@ -15,24 +16,28 @@ func mergeItems(c *ndr.Case) []ndr.Item {
 	if len(c.Items) < 2 {
 		return c.Items
 	}
-	out := make([]ndr.Item, 0, len(c.Items))
+	out := c.Items // copied before the first change: items are large, and most logs need none
+	n := 0
 	at := make(map[string]int, len(c.Items))
 	for i := range c.Items {
 		it := &c.Items[i]
 		key, ok := mergeKey(it)
-		if !ok {
-			out = append(out, *it)
+		if k, seen := at[key]; ok && seen {
+			if n == i {
+				out = slices.Clone(c.Items)
+			}
+			out[k] = mergeItem(&out[k], it)
 			continue
 		}
-		k, seen := at[key]
-		if !seen {
-			at[key] = len(out)
-			out = append(out, *it)
-			continue
+		if ok {
+			at[key] = n
 		}
-		out[k] = mergeItem(&out[k], it)
+		if n < i {
+			out[n] = *it
+		}
+		n++
 	}
-	return adopt(out)
+	return adopt(out[:n:n])
 }
 
 // adopt joins what a report says without naming a recipient with the only

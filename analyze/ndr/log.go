@@ -412,12 +412,17 @@ func (k *logbook) ids() map[string]bool {
 // none: hops inside the own system, and notices of the MTA where the message
 // they are about is there, too.
 func (k *logbook) items(skip func(id string, it *Item) bool) []Item {
-	var own, notices []Item
+	// Items are large: a list that grew by doubling would be copied, and held,
+	// several times over where a log has a hundred thousand recipients.
+	own := make([]Item, 0, len(k.keys))
+	var notices []Item
 	for _, name := range k.keys {
 		a := k.attempts[name]
 		id, _, _ := strings.Cut(name, "\x00")
-		it := a.item
-		if skip != nil && skip(id, &it) {
+		own = append(own, a.item)
+		it := &own[len(own)-1]
+		if skip != nil && skip(id, it) {
+			own = own[:len(own)-1]
 			continue
 		}
 		it.QueueID = id
@@ -432,12 +437,7 @@ func (k *logbook) items(skip func(id string, it *Item) bool) []Item {
 			}
 		}
 		it.When = a.clock.item()
-		it.Evidence = it.Evidence[:0:0]
-		for _, m := range []Mention{it.Refuser, it.Target, it.Carrier, it.Reporter} {
-			if !m.IsZero() {
-				it.Evidence = append(it.Evidence, m)
-			}
-		}
+		it.Evidence = named(&it.Refuser, &it.Target, &it.Carrier, &it.Reporter)
 		if it.Reply.Code == 530 {
 			it.Stage = transcript.StageTLS // wherever it was said
 		}
@@ -445,10 +445,9 @@ func (k *logbook) items(skip func(id string, it *Item) bool) []Item {
 			it.Port = max(it.Refuser.Port, it.Target.Port, it.Carrier.Port)
 		}
 		if k.notice[id] {
-			notices = append(notices, it)
-			continue
+			notices = append(notices, *it)
+			own = own[:len(own)-1]
 		}
-		own = append(own, it)
 	}
 	if len(own) > 0 {
 		return own
@@ -461,6 +460,27 @@ func (k *logbook) items(skip func(id string, it *Item) bool) []Item {
 		}
 	}
 	return notices
+}
+
+// named is a list of those that name a host, without room to spare: every item
+// of a log has one. It is nil where none does.
+func named(mentions ...*Mention) []Mention {
+	n := 0
+	for _, m := range mentions {
+		if !m.IsZero() {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	list := make([]Mention, 0, n)
+	for _, m := range mentions {
+		if !m.IsZero() {
+			list = append(list, *m)
+		}
+	}
+	return list
 }
 
 // logReader reads the lines of one program.
