@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"io"
 	"strconv"
 
 	"github.com/smtp-handoff/handoff/analyze/transcript"
@@ -16,6 +17,24 @@ import (
 // reports a second; a test compares it with encoding/json field by field.
 func (r *Report) AppendJSON(dst []byte) []byte {
 	w := jsonWriter{b: dst}
+	r.json(&w)
+	return w.b
+}
+
+// spillBytes is how much of a report is held before it is written.
+const spillBytes = 64 << 10
+
+// StreamJSON is AppendJSON for reports of any size: the JSON form of a log with
+// a hundred thousand recipients is many times the log. What exceeds 64 KB is
+// written to to on the way; the rest is returned, in dst or what it grew to, for
+// the caller to end and to write. The error is that of to.
+func (r *Report) StreamJSON(dst []byte, to io.Writer) (rest []byte, err error) {
+	w := jsonWriter{b: dst, to: to}
+	r.json(&w)
+	return w.b, w.err
+}
+
+func (r *Report) json(w *jsonWriter) {
 	w.open('{')
 	w.str("schema_version", r.SchemaVersion)
 	w.str("kind", r.Kind)
@@ -46,6 +65,7 @@ func (r *Report) AppendJSON(dst []byte) []byte {
 		for i := range r.Outcomes {
 			w.item()
 			w.outcome(&r.Outcomes[i])
+			w.spill()
 		}
 		w.shut(']')
 	}
@@ -84,7 +104,6 @@ func (r *Report) AppendJSON(dst []byte) []byte {
 		w.dns(r.DNS)
 	}
 	w.shut('}')
-	return w.b
 }
 
 // MarshalJSON implements json.Marshaler with AppendJSON.
@@ -92,7 +111,21 @@ func (r *Report) MarshalJSON() ([]byte, error) { return r.AppendJSON(nil), nil }
 
 // jsonWriter appends members and elements and puts the commas.
 type jsonWriter struct {
-	b []byte
+	b   []byte
+	to  io.Writer // where spill writes; nil: nowhere
+	err error     // of to
+}
+
+// spill writes what there is but its last byte, which item looks at.
+func (w *jsonWriter) spill() {
+	if w.to == nil || len(w.b) < spillBytes {
+		return
+	}
+	last := len(w.b) - 1
+	if w.err == nil {
+		_, w.err = w.to.Write(w.b[:last])
+	}
+	w.b = append(w.b[:0], w.b[last])
 }
 
 func (w *jsonWriter) open(c byte) { w.b = append(w.b, c) }
