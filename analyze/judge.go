@@ -1,6 +1,8 @@
 package analyze
 
 import (
+	"cmp"
+
 	"github.com/smtp-handoff/handoff/analyze/ndr"
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
@@ -109,6 +111,7 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 
 	g.obs = j.observe(c, it, stage, kind)
 	local := it.Reply.IsZero() && !it.LocalReply.IsZero()
+	var broke transcript.Stage // where the dialogue broke first, when that is not where it failed
 
 	switch {
 	case j.harmless(c, it):
@@ -124,17 +127,31 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 			o.Target = name(&it.Target)
 		}
 
+	case j.relay(&it.Refuser) && it.Reply.Class() >= 4 && j.greetedBy(it) != "":
+		// The dialled name is the relay's, the greeting is not.
+		g.rung = 7
+		o.Verdict, o.Confidence, o.RefusedBy = NeverReached, Likely, j.greetedBy(it)
+		stage = transcript.StageNotAttempted
+
 	case j.relay(&it.Refuser) && it.Reply.Class() >= 4:
 		g.rung = 2
 		o.Verdict, o.Confidence = refusal(&it.Reply, kind, stage), Certain
 		if it.Reply.Code == 0 {
 			o.Confidence = Likely // the client dropped the three digits
 		}
+		if it.Session != nil && it.Reply.Code == 530 && g.obs.StartTLS == transcript.No {
+			// It wants STARTTLS and does not offer it: something on the way took it out.
+			o.Verdict = HandshakeFailed
+		}
+		broke = brokeAt(it, o.Verdict)
 		o.RefusedBy = it.Refuser.Host
 
 	case j.hidAuth(c, it, stage, g.obs.Words):
 		g.rung = 3
 		o.Verdict, o.Confidence = Refused, Likely
+		if g.obs.Port == 25 {
+			stage = transcript.StageAuth // TLS would not bring it there
+		}
 		if j.relay(j.answered(it)) {
 			o.RefusedBy = name(j.answered(it))
 		}
@@ -166,6 +183,7 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 		if o.Verdict == Unreachable {
 			g.rung = 5
 		}
+		broke = brokeAt(it, o.Verdict)
 		o.Confidence = Certain
 		if symptomOf(g.obs.Words, stage) == symptomNoSign {
 			o.Confidence = Likely // with TCP Fast Open a lost SYN looks the same
@@ -216,17 +234,6 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 		o.Target = name(&it.Target)
 		g.gap = missing(c, it)
 	}
-	if g.rung == 2 && it.Session != nil && it.Reply.Code == 530 && g.obs.StartTLS == transcript.No {
-		// It wants STARTTLS and does not offer it: something on the way took it out.
-		o.Verdict = HandshakeFailed
-	}
-	if g.rung == 2 && it.Session != nil {
-		if b := foreignBanner(it.Session, j.domains); b != "" {
-			g.rung = 7
-			o.Verdict, o.Confidence, o.RefusedBy = NeverReached, Likely, b
-			stage = transcript.StageNotAttempted
-		}
-	}
 	if c.Partial && o.Confidence == Certain {
 		o.Confidence = Likely
 	}
@@ -248,11 +255,8 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 			o.Status = it.LocalReply.Enhanced
 		}
 	}
-	o.Stage = string(stage)
+	o.Stage = string(cmp.Or(broke, stage))
 	g.obs.Verdict, g.obs.Stage = o.Verdict, stage
-	if o.Verdict == HandshakeFailed && it.Session != nil && starred(it.Session) {
-		o.Stage = string(transcript.StageGreet) // the greeting is none any more; what fails later comes of it
-	}
 	o.Direction = j.direction(c, it, &g, kind)
 	g.obs.Inbound = inboundFact(o.Direction)
 	if kind == transcript.KindRelayDenied && g.rung == 2 && len(j.o.Facts.OurDomains) == 0 {
@@ -263,6 +267,25 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 	o.Party = j.party(c, it, &g, kind)
 	o.Evidence = j.evidence(c, it, &g)
 	return g
+}
+
+// greetedBy is the host that greeted, when a dialogue shows that it is not the
+// relay; its refusal is not the relay's.
+func (j *judge) greetedBy(it *ndr.Item) string {
+	if it.Session == nil {
+		return ""
+	}
+	return foreignBanner(it.Session, j.domains)
+}
+
+// brokeAt is the greeting, when something masked it on the way: it is none any
+// more, and what fails later comes of it. The comparison with causes keeps the
+// stage that failed.
+func brokeAt(it *ndr.Item, v Verdict) transcript.Stage {
+	if v == HandshakeFailed && it.Session != nil && starred(it.Session) {
+		return transcript.StageGreet
+	}
+	return ""
 }
 
 // harmless is rung 1: a report of delay or success, or a text that reports
@@ -347,10 +370,11 @@ func (j *judge) hidAuth(c *ndr.Case, it *ndr.Item, stage transcript.Stage, words
 			return stage == transcript.StageAuth || (offers(s.Before, "AUTH") != transcript.Yes && s.After == nil && !started(s))
 		}
 	}
-	if stage == transcript.StageAuth && it.Reply.IsZero() && symptomOf(words, stage) == symptomNoMechanism {
+	sy := symptomOf(words, stage)
+	if stage == transcript.StageAuth && it.Reply.IsZero() && sy == symptomNoMechanism {
 		return j.relay(&it.Refuser) || j.relay(&it.Target)
 	}
-	said := containsAny(words, noAuthWords) || symptomOf(words, stage) == symptomNoLogin
+	said := sy == symptomNoAuth || sy == symptomNoLogin
 	if !said && (it.Fault != transcript.FaultNone || stage != transcript.StageTLS || it.Session != nil) {
 		return false
 	}
@@ -377,14 +401,6 @@ const formatGmail = "gmail"
 // declaredSize are how programs say that the message is larger than the server
 // declared to take: Postfix, OpenSMTPD.
 var declaredSize = []string{"exceeds size limit", "too large for peer"}
-
-// noAuthWords are how clients say that the server offered no AUTH: Gmail,
-// smtplib, msmtp, swaks, PHPMailer, nullmailer.
-var noAuthWords = []string{
-	"not advertise auth", "auth extension not supported", "not support authentication", "auth not supported",
-	"did not advertise auth", "auth not advertised", "authentication is not allowed before encryption", "not offer authentication",
-	"not advertise any supported authentication",
-}
 
 // started reports whether STARTTLS was accepted.
 func started(s *transcript.Session) bool {
