@@ -108,6 +108,10 @@ func (e *ending) answersLater(q *question) bool {
 // words the codes must be the same.
 func (e *ending) sameReply(q *question) bool {
 	if !q.said() {
+		switch q.symptom {
+		case symptomNoAuth, symptomNoLogin, symptomNoMechanism:
+			return false // the client missed what it wants and stopped by itself
+		}
 		// Refused, and the text says nothing of the reply.
 		return q.fault == transcript.FaultNone && (q.verdict == Refused || q.verdict == InboundRefused) == (e.code/100 == 5) &&
 			(q.verdict == Refused || q.verdict == InboundRefused || q.verdict == Deferred)

@@ -294,6 +294,9 @@ func (g *judgement) words(host string) (what, do string) {
 		if g.rung == 3 && symptomOf(g.obs.Words, g.obs.Stage) == symptomNoLogin {
 			return host + " offers no AUTH that the client has", "switch STARTTLS on, allow PLAIN or LOGIN"
 		}
+		if g.rung == 3 && g.obs.Port == 25 {
+			return host + " offers no AUTH on port 25", "use port 587 with STARTTLS"
+		}
 		if g.rung == 3 && g.obs.Stage == transcript.StageAuth {
 			return host + " offers no AUTH", "use port 587, then look for a proxy on the way"
 		}

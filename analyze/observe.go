@@ -1,6 +1,8 @@
 package analyze
 
 import (
+	"bytes"
+	"encoding/base64"
 	"strings"
 	"time"
 
@@ -37,8 +39,35 @@ func (j *judge) observe(c *ndr.Case, it *ndr.Item, stage transcript.Stage, kind 
 	}
 	if it.Session != nil {
 		fromSession(&obs, it.Session)
+		obs.Login = loginOf(it.Session)
 	}
 	return obs
+}
+
+// loginOf is the user name of a dialogue's last AUTH LOGIN: the client's answer
+// to the first 334. Empty where there is none or it was hidden, as what stands
+// behind the command itself is when it is read: in AUTH PLAIN that is the password
+// too.
+func loginOf(s *transcript.Session) string {
+	name := ""
+	for i := range s.Exchanges {
+		if !strings.EqualFold(strings.TrimSpace(s.Exchanges[i].Command), "AUTH LOGIN") {
+			continue
+		}
+		name = ""
+		if s.Exchanges[i].Reply.Code != 334 || i+1 == len(s.Exchanges) {
+			continue
+		}
+		if b, err := base64.StdEncoding.DecodeString(s.Exchanges[i+1].Command); err == nil && plainName(b) {
+			name = string(b)
+		}
+	}
+	return name
+}
+
+// plainName reports whether bytes can be a user name that somebody typed.
+func plainName(b []byte) bool {
+	return len(b) > 0 && len(b) <= 254 && !bytes.ContainsFunc(b, func(c rune) bool { return c <= ' ' || c >= 0x7f })
 }
 
 // servicePort is a port that the service has, or 0: what the table says does not

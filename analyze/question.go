@@ -347,18 +347,22 @@ var faultPhrases = []struct {
 	{"", "starttls is required to send mail", symptomNoStartTLS, ""},
 	{"", "tls required but not supported", symptomNoStartTLS, ""},
 	{"", "did not advertise starttls", symptomNoStartTLS, ""},
-	{"", "smtp auth extension not supported", symptomNoAuth, ""},
+	// That AUTH was not offered, in the words of Gmail, smtplib, msmtp, swaks and
+	// PHPMailer. The reader of errors knows them too (programPhrases): there they
+	// say which line is the failure and at which stage, here what they mean.
+	{"", "auth extension not supported", symptomNoAuth, ""},
 	{"", "not support authentication", symptomNoAuth, ""},
 	{"", "not advertise auth", symptomNoAuth, ""},
 	{"", "auth not supported", symptomNoAuth, ""},
+	{"", "auth not advertised", symptomNoAuth, ""},
+	{"", "not offer authentication", symptomNoAuth, ""},
+	{"", "authentication is not allowed before encryption", symptomNoAuth, ""},
+	{"", "not advertise any supported authentication", symptomNoLogin, ""}, // nullmailer, of either
 	{"", "support the selected authentication method", symptomNoLogin, ""},
 	{"", "support the authentication method", symptomNoLogin, ""},
 	{"", "authentifizierungsmethode", symptomNoLogin, ""},
 	{"", "authentification sélectionnée", symptomNoLogin, ""},
 	{"", "no supported auth method", symptomNoMechanism, ""},
-	{"", "auth not advertised", symptomNoAuth, ""},
-	{"", "did not advertise auth", symptomNoAuth, ""},
-	{"", "tls required but not supported", symptomNoStartTLS, ""},
 	{"", "do not fulfill requirements", symptomNoMechanism, ""},
 	{"", "no common mechanisms", symptomNoMechanism, ""},
 	{"", "support authentication method", symptomNoMechanism, ""},
