@@ -304,6 +304,9 @@ func TestScenarios(t *testing.T) {
 		{"S61 DMARC", inbound.with(func(o *Observation) {
 			o.Stage, o.Reply = "data", replied("550 5.7.0 Email rejected per sender's DMARC policy")
 		}), Facts{}, true, []string{"sender-dmarc"}},
+		{"another login's address", Observation{Verdict: Refused, Stage: "envelope", Reply: replied("553 5.7.1 <a@customer.example>: Sender address rejected: not owned by user bob@customer.example")}, Facts{}, true, []string{"sender-not-registered", "credential-user-missing", "user-not-live"}},
+		{"a sender, no reason named", Observation{Verdict: Refused, Stage: "envelope", Reply: replied("554 5.7.1 <a@customer.example>: Sender address rejected: Access denied")}, Facts{}, false, []string{"sender-not-registered", "sender-domain-not-registered", "sender-marked-invalid", "user-not-live"}},
+		{"an address that wants a login", Observation{Verdict: Refused, Stage: "envelope", Reply: replied("553 5.7.1 <a@customer.example>: Sender address rejected: not logged in")}, Facts{}, false, []string{"auth-missing"}},
 		{"S62", Observation{Verdict: Unreachable, Stage: "resolve", Fault: transcript.FaultDNS, Words: "host not found, try again", Host: "outbound-us1.ppe-hosted.com"}, Facts{}, true, []string{"dns-failure"}},
 		{"S63", later.with(func(o *Observation) { o.Fault = transcript.FaultTimeout }), Facts{}, true, []string{"downstream-unreachable"}},
 		{"S64", Observation{Verdict: NeverReached, Stage: "not-attempted", Host: "mx.recipient.example", Reply: replied("550 5.7.23 SPF validation failed"), Via: "m365-classic"}, Facts{}, true, []string{"not-handed-off"}},

@@ -1,8 +1,10 @@
 package analyze
 
 import (
+	"slices"
 	"strings"
 
+	"github.com/smtp-handoff/handoff/analyze/policy"
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
 
@@ -120,12 +122,35 @@ func (e *ending) sameReply(q *question) bool {
 		return false
 	}
 	if q.kind != "" && e.kind != "" || q.words {
-		return q.kind == e.kind
+		return q.kind == e.kind || e.foreseen(q.kind)
 	}
 	if q.code != 0 && q.code != e.code {
 		return false
 	}
 	return q.enhanced == "" || q.enhanced == e.enhanced()
+}
+
+// senderWords are replies about the sender that Postfix has and that were not
+// seen from the service, which says "Relay access denied" instead; each with the
+// rules of the policy that decide what they speak of.
+var senderWords = []struct {
+	kind  transcript.Kind
+	rules []policy.RuleID
+}{
+	{transcript.KindSenderRejected, []policy.RuleID{"C0", "C1", "C2", "C3", "C4", "C5"}}, // the sender, for a reason not named
+	{transcript.KindSenderNotOwned, []policy.RuleID{"C4", "C5"}},                         // the address is not one that the login may use
+	{transcript.KindSenderNotLoggedIn, []policy.RuleID{"N1", "P2"}},
+}
+
+// foreseen reports whether the kind is another wording for what the ending's rule
+// decides.
+func (e *ending) foreseen(kind transcript.Kind) bool {
+	for i := range senderWords {
+		if senderWords[i].kind == kind {
+			return slices.Contains(senderWords[i].rules, e.rule)
+		}
+	}
+	return false
 }
 
 // sameFault compares what went wrong without a reply.

@@ -412,6 +412,9 @@ func (d *dialogue) program(line []byte, at, base int) {
 			t.silent(base+at, base+len(line))
 		}
 	}
+	if d.dataWriter(words, base+at) {
+		return
+	}
 	p, where := programSays(words)
 	if p == nil {
 		if d.b.inLetterhead(base) {
@@ -586,6 +589,12 @@ func (d *dialogue) pendingReply(words []byte, at int) bool {
 	if e.Stage != transcript.StageAuth {
 		return false
 	}
+	return t.tells(words, at)
+}
+
+// tells takes the reply that the words quote for the one to the command that
+// waits.
+func (t *talk) tells(words []byte, at int) bool {
 	n, end := findReply(words)
 	if n < 0 {
 		return false
@@ -594,9 +603,26 @@ func (d *dialogue) pendingReply(words []byte, at int) bool {
 	if !ok || r.Class() < 4 {
 		return false
 	}
-	r.Span = d.b.span(at+n, at+end)
+	r.Span = t.b.span(at+n, at+end)
 	t.answer(r)
 	return true
+}
+
+// dataWriter takes the reply to the message out of go-mail's own words, "closing
+// SMTP DATA writer: 552 "5.3.4 …"": its log leaves it out, and what it said
+// afterwards is there.
+func (d *dialogue) dataWriter(words []byte, at int) bool {
+	t := d.cur
+	if t == nil || !t.unlogged || foldIndex(words, "smtp data writer: ") < 0 {
+		return false
+	}
+	for i := range t.session.Exchanges {
+		if e := &t.session.Exchanges[i]; e.Command == "." && e.Reply.IsZero() && e.Fault == transcript.FaultNone {
+			t.pending, t.over = append(t.pending[:0], i), false
+			return t.tells(words, at)
+		}
+	}
+	return false
 }
 
 // offersNoAUTH reports whether the last EHLO list has no AUTH and none was

@@ -429,6 +429,15 @@ func (t *talk) fail(fault transcript.Fault, stage transcript.Stage, from, to int
 		// What was typed before went nowhere.
 		s.Exchanges, t.pending = s.Exchanges[:0], t.pending[:0]
 	}
+	if t.lazyHandshake() {
+		e := transcript.Exchange{Fault: fault, Span: span}
+		if fault == transcript.FaultNone || fault == transcript.FaultRefused || fault == transcript.FaultDNS {
+			e.Fault = transcript.FaultTLS
+		}
+		t.handshake(e)
+		t.closes(fault)
+		return
+	}
 	if len(t.pending) > 0 {
 		e := &s.Exchanges[t.pending[0]]
 		t.pending = t.pending[1:]
@@ -489,6 +498,23 @@ func (t *talk) fail(fault transcript.Fault, stage transcript.Stage, from, to int
 	}
 	t.add(e)
 	t.closes(fault)
+}
+
+// lazyHandshake takes back the handshake that an EHLO behind STARTTLS seemed to
+// prove: Go shakes hands when the first line is written, which go-mail logs
+// before. Without a reply inside TLS that line never went out.
+func (t *talk) lazyHandshake() bool {
+	s := t.session
+	n := len(s.Exchanges)
+	if !t.unlogged || len(t.pending) != 1 || t.pending[0] != n-1 || n < 2 || s.Exchanges[n-1].Stage != transcript.StageEHLO {
+		return false
+	}
+	if up := &s.Exchanges[n-2]; up.Stage != transcript.StageTLS || up.Command != "" || up.Failed() {
+		return false
+	}
+	s.Exchanges, t.pending = s.Exchanges[:n-2], t.pending[:0]
+	t.secure = false
+	return true
 }
 
 // late gives a fault that was told before the dialogue its place at the end.

@@ -96,6 +96,7 @@ var errorClients = []errorClient{
 	{"the connection to the server", "apple-mail", 0},
 	{"the sender address", "apple-mail", 0},
 	{"*** error connecting to", "swaks", 0},
+	{"posttls-finger:", "posttls-finger", 25},
 	{"s-nail:", "mailx", 0},
 	{"mailx:", "mailx", 0},
 	{"unable to establish smtp connection to", "perl", 25},
@@ -792,6 +793,9 @@ func (t *told) reply(line []byte, part [2]int, base int) {
 			stage := r.Stage()
 			if at := stageBefore(words[:n]); at != "" && stage != transcript.StageTLS {
 				stage = at
+			}
+			if stage == transcript.StageEnvelope && foldIndex(words[:n], "dial failed: ") >= 0 {
+				stage = transcript.StageGreet // go-mail had not come to MAIL
 			}
 			if stage == transcript.StageUnknown || stage == "" {
 				if stage = stageWords(words); stage == transcript.StageConnect {

@@ -695,6 +695,7 @@ var hostCues = []struct {
 	{"resolve host ", 3},
 	{"locate host ", 3},
 	{"find the host ", 3}, // mutt
+	{"lookup failed: host or domain name not found. name service error for name=", 3}, // posttls-finger
 	{"enotfound ", 3},
 	{"eai_again ", 3},
 	{"bad hostname '", 3},

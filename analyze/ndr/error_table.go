@@ -71,6 +71,8 @@ var programPhrases = []programPhrase{
 	{"auth extension is not supported by this server. try connecting via tls", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},
 	{"auth extension is not supported by this server", transcript.FaultNone, transcript.StageAuth, effectNoAUTH},
 	{"does not support authentication method", transcript.FaultNone, transcript.StageAuth, effectNoAUTH},
+	{"does not support smtp auth type", transcript.FaultNone, transcript.StageAuth, effectNoAUTH}, // go-mail
+	{"does not support smtp auth", transcript.FaultNone, transcript.StageAuth, effectNoAUTH},
 	{"server does not support auth", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},
 	{"server doesn't support auth", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},
 	{"does not advertise auth", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},
@@ -344,6 +346,7 @@ var programPhrases = []programPhrase{
 	{" on fd=-1", transcript.FaultTimeout, transcript.StageConnect, effectFault}, // mutt: without a socket
 
 	// Reset and close.
+	{"dial failed: eof", transcript.FaultClosed, "", effectFault},
 	{"smtp session failed: read error", transcript.FaultClosed, "", effectFault}, // mutt
 	{"smtp session failed: write error", transcript.FaultClosed, "", effectFault},
 	{"connection reset", transcript.FaultReset, "", effectFault},

@@ -98,6 +98,15 @@ func (d *dialogue) ssmtp(text []byte, base int) {
 	switch {
 	case foldPrefix(rest, "set "):
 		return // its settings
+	case foldPrefix(rest, "starttls not working"):
+		// What the reply before it answered, where the log lacks the commands.
+		if t != nil && len(t.session.Exchanges) > 0 {
+			e := &t.session.Exchanges[len(t.session.Exchanges)-1]
+			if e.Command == "" && e.Stage == transcript.StageUnknown && e.Reply.Class() >= 4 {
+				e.Command, e.Stage = "STARTTLS", transcript.StageTLS
+			}
+		}
+		return
 	case foldPrefix(rest, "unable to locate "):
 		at := len("Unable to locate ")
 		if h, n := hostAt(rest[at:]); n > 0 && h.name != "" {
