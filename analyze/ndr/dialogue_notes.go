@@ -676,6 +676,12 @@ func (t *talk) waiting() bool { return len(t.pending) > 0 && !t.broken() }
 
 // readTLS takes version and cipher out of a line about the handshake.
 func (t *talk) readTLS(words []byte) {
+	t.tlsWords(words)
+	t.tlsNote(words)
+}
+
+// tlsWords takes the first version and the first cipher out of the words.
+func (t *talk) tlsWords(words []byte) {
 	facts := t.tlsFacts()
 	for _, w := range bytes.FieldsFunc(words, func(c rune) bool { return c == ' ' || c == ':' || c == ',' || c == '/' || c == '(' || c == ')' }) {
 		switch {
@@ -689,7 +695,6 @@ func (t *talk) readTLS(words []byte) {
 			}
 		}
 	}
-	t.tlsNote(words)
 }
 
 // tlsVersion writes a version as the record has it: "TLS 1.3".
@@ -757,7 +762,7 @@ func (t *talk) tlsNote(words []byte) {
 		}
 	case 'p':
 		if foldPrefix(words, "protocol  : tlsv") && t.tlsFacts().Version == "" {
-			t.readTLS(words)
+			t.tlsWords(words)
 		}
 	}
 }

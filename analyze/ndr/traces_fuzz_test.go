@@ -73,6 +73,7 @@ func FuzzDialogue(f *testing.F) {
 	traceSeeds(f, "transcripts/swaks", "transcripts/openssl", "transcripts/telnet", "transcripts/curl", "transcripts/msmtp", "transcripts/smtplib", "transcripts/nodemailer",
 		"transcripts/phpmailer", "transcripts/javamail", "transcripts/letters", "transcripts/other", "transcripts/sendmail", "transcripts/exchange", "transcripts/handoff")
 	f.Add([]byte("openssl s_client -starttls smtp -connect outbound-us1.ppe-hosted.com:587\nCONNECTED(00000003)\n---\nVerify return code: "))
+	f.Add([]byte("$ openssl s_client -starttls smtp -connect outbound-us1.ppe-hosted.com:587\nCONNECTED(00000003)\n---\n250 CHUNKING\n---\nPost-Handshake New Session Ticket arrived:\nSSL-Session:\n    Protocol  : TLSv"))
 	fuzzTrace(f, sniffDialogue, readDialogue)
 }
 
