@@ -183,6 +183,7 @@ func (t *told) netReply(line []byte, base, number int) bool {
 				end = k
 			}
 		}
+		lead := line[:min(n, len(line))] // what stands before the server's words
 		if at >= end && number+1 < t.last {
 			// The reply stands in the next line.
 			next := t.b.Doc.Line(number + 1)
@@ -211,7 +212,7 @@ func (t *told) netReply(line []byte, base, number int) bool {
 		if !ok {
 			code := 0
 			for _, c := range netCodes {
-				if foldIndex(line[:n], c.words) >= 0 {
+				if foldIndex(lead, c.words) >= 0 {
 					code = c.code
 					break
 				}
@@ -224,7 +225,7 @@ func (t *told) netReply(line []byte, base, number int) bool {
 		r.Span = t.b.span(base+at, base+min(at+len(text), len(line)))
 		stage := r.Stage()
 		if stage == transcript.StageUnknown {
-			stage = stageWords(line[:min(n, len(line))])
+			stage = stageWords(lead)
 		}
 		if transcript.KindOf(r) == transcript.KindStartTLSRequired || transcript.KindOf(r) == transcript.KindAuthRequired && r.Code == 0 {
 			stage = transcript.StageTLS

@@ -87,6 +87,7 @@ func FuzzLog(f *testing.F) {
 // FuzzError: the reader of errors and of device logs.
 func FuzzError(f *testing.F) {
 	traceSeeds(f, "transcripts/error", "transcripts/device")
+	f.Add([]byte("e: Mailbox unavailable. The server response was:\f 5"))
 	for _, n := range []int{4096, 16 << 10, maxLine} {
 		f.Add([]byte("Got bad greeting from SMTP host: outbound-us1.ppe-hosted.com, port: 25, response: 554 5.7.1 <" + strings.Repeat("\x98", n)))
 	}
