@@ -278,6 +278,22 @@ func looksLikeHost(word []byte) bool {
 	return isWordByte(word[0]) || word[0] >= 0x80 || word[0] == '_'
 }
 
+// tokenAt is the length of the token of redaction that s begins with, as
+// "[addr-12]" (transcript.Redactor). It is 0 if s begins with none.
+func tokenAt(s []byte, kind string) int {
+	if len(s) < len(kind)+2 || string(s[:len(kind)]) != kind {
+		return 0
+	}
+	n := len(kind)
+	for n < len(s) && n < len(kind)+9 && isDigit(s[n]) {
+		n++
+	}
+	if n == len(kind) || n >= len(s) || s[n] != ']' {
+		return 0
+	}
+	return n + 1
+}
+
 func hasLetter(b []byte) bool {
 	for _, c := range b {
 		if isLetter(c) || c >= 0x80 {
@@ -391,6 +407,14 @@ func mailboxAt(s []byte) (address string, n int) {
 		i = skipBlanks(s, i)
 	}
 	start := i
+	if n := tokenAt(s[i:], "[addr-"); n > 0 {
+		// What redaction left of an address.
+		address, i = string(s[i:i+n]), i+n
+		if bracket && i < len(s) && s[i] == '>' {
+			i++
+		}
+		return address, i
+	}
 	if i < len(s) && s[i] == '"' {
 		end := bytes.IndexByte(s[i+1:], '"')
 		if end < 0 || end > 64 {
@@ -491,6 +515,17 @@ func findMailbox(s []byte) (address string, from, to int) {
 			}
 			return a, start, start + n
 		}
+	}
+	for at := 0; ; {
+		n := bytes.IndexByte(s[at:], '[')
+		if n < 0 {
+			break
+		}
+		at += n
+		if k := tokenAt(s[at:], "[addr-"); k > 0 {
+			return string(s[at : at+k]), at, at + k
+		}
+		at++
 	}
 	return "", -1, -1
 }
