@@ -45,6 +45,7 @@ var connectionNotes = []struct {
 	{"waiting for socket connection", noteIgnore},
 	{"waiting for protocol to start", noteIgnore},
 	{"connecting via ", noteDial},
+	{"attempting to deliver to: ", noteDial}, // Haraka
 	{"connection: opening to ", noteDial},
 	{"connection: opened", noteConnected},
 	{"connection: closed", noteEnd},
@@ -81,6 +82,7 @@ var connectionNotes = []struct {
 	{"new, tlsv", noteTLSUp},
 	{"new, ssl", noteTLSUp},
 	{"starttls handshake completed", noteTLSUp},
+	{"ssl negotiation successful", noteTLSUp}, // MDaemon
 	{"tls peer dn=", noteTLSUp},
 	{"tls no local certificate", noteIgnore},
 	{"renegotiating", noteArtefact},

@@ -508,7 +508,7 @@ func (t *told) line(line []byte, base, number int) {
 		}
 	}
 	t.recipientWords(line, base)
-	if t.python3(line, base) || t.perlReply(line, base) || t.netReply(line, base, number) || t.phpReply(line, base) {
+	if t.python3(line, base) || t.perlReply(line, base) || t.netReply(line, base, number) || t.codeApart(line, base) || t.phpReply(line, base) {
 		return
 	}
 	parts := searchable(line)
@@ -532,6 +532,72 @@ func (t *told) testedHost(line []byte, base int) {
 	if h, k := hostAt(line[at:]); k > 0 && h.name != "" && nameOfServer(h) {
 		t.settings.setHost(t.b.mention(Named, h, base+at, base+at+k), 3)
 	}
+}
+
+// echoesRecipient reports whether a reply only says that no recipient was
+// accepted before: then the refusal of the recipient is the cause.
+func echoesRecipient(r *transcript.Reply) bool {
+	return foldIndex([]byte(r.Text()), "no valid recipients") >= 0
+}
+
+// codeApart reads replies whose code a program sets apart from the words:
+//
+//	(code: 554, response: 5.7.1 <r>: …)    PEAR's Net_SMTP: pfSense, Horde, Roundcube
+//	('554', ['5.7.1 <r>: …'])              Cisco's appliances
+//	command failed,WORDS,530,5.7.0         older PHPMailer
+func (t *told) codeApart(line []byte, base int) bool {
+	for _, w := range []struct{ lead, joint, close string }{
+		{"(code: ", ", response: ", ")"},
+		{"('", "', ['", "']"},
+	} {
+		n := bytes.Index(line, []byte(w.lead))
+		if n < 0 {
+			continue
+		}
+		code := n + len(w.lead)
+		rest := line[code:]
+		if len(rest) < 3+len(w.joint) || !bytes.HasPrefix(rest[3:], []byte(w.joint)) || !replyCodes[min(number(rest[:3]), len(replyCodes)-1)] {
+			continue
+		}
+		from := code + 3 + len(w.joint)
+		to := len(line)
+		if k := bytes.LastIndex(line[from:], []byte(w.close)); k > 0 {
+			to = from + k
+		}
+		if r, ok := t.makeReply(string(rest[:3])+" "+string(line[from:to]), base+code, base+to); ok {
+			stage := r.Stage()
+			if stage == transcript.StageUnknown {
+				stage = stageWords(line[:n])
+			}
+			t.add(r, "", stage)
+			return true
+		}
+	}
+	const failed = " command failed,"
+	n := bytes.Index(line, []byte(failed))
+	if n < 0 {
+		return false
+	}
+	from := n + len(failed)
+	cells := bytes.Split(line[from:], []byte{','})
+	for i := 1; i < len(cells); i++ {
+		if len(cells[i]) != 3 || !isDigit(cells[i][0]) || !replyCodes[min(number(cells[i]), len(replyCodes)-1)] {
+			continue
+		}
+		text := string(cells[i])
+		if i+1 < len(cells) {
+			if e := statusCode(cells[i+1]); e != "" {
+				text += " " + e
+			}
+		}
+		r, ok := t.makeReply(text+" "+string(bytes.TrimSpace(bytes.Join(cells[:i], []byte{','}))), base+from, base+len(line))
+		if !ok {
+			return false
+		}
+		t.add(r, "", stageWords(line[max(0, n-12):n]))
+		return true
+	}
+	return false
 }
 
 // portless reports whether the arguments of a call of smtplib name no port:
@@ -655,7 +721,7 @@ var pythonFrames = []struct {
 
 // recipientWords finds recipients in the words of errors.
 func (t *told) recipientWords(line []byte, base int) {
-	for _, w := range []string{"recipient address ", "recipient: '", "rejected e-mail address was '", "check the message recipient \"", "check the message recipient ", "recipients failed: ", "message recipient \"", "to recipient ", "-to ", "--mail-rcpt ", "--to ", "address was rejected: ", "empfänger ", "destinataire "} {
+	for _, w := range []string{"recipient address ", "recipient: '", "rejected e-mail address was '", "was rejected by the server. ", "check the message recipient \"", "check the message recipient ", "recipients failed: ", "message recipient \"", "to recipient ", "-to ", "--mail-rcpt ", "--to ", "address was rejected: ", "empfänger ", "destinataire "} {
 		n := foldIndex(line, w)
 		if n < 0 {
 			continue
@@ -696,6 +762,10 @@ func (t *told) add(r transcript.Reply, recipient string, stage transcript.Stage)
 			if have.stage == "" || have.stage == transcript.StageUnknown {
 				have.stage = stage
 			}
+			return
+		}
+		if echoesRecipient(&have.reply) && r.Code != 0 && !echoesRecipient(&r) {
+			*have = toldReply{r, recipient, stage}
 			return
 		}
 		if have.reply.Code == r.Code && (have.recipient == recipient || recipient == "" || have.recipient == "") {

@@ -219,6 +219,7 @@ var programPhrases = []programPhrase{
 	{"handshake", transcript.FaultTLS, transcript.StageTLS, effectFault},
 	{"tls startup failed", transcript.FaultTLS, transcript.StageTLS, effectFault},
 	{"tls negotiation", transcript.FaultTLS, transcript.StageTLS, effectFault},
+	{"ssl negotiation successful", transcript.FaultNone, "", effectNothing}, // MDaemon
 	{"ssl negotiation", transcript.FaultTLS, transcript.StageTLS, effectFault},
 	{"could not convert socket to tls", transcript.FaultTLS, transcript.StageTLS, effectFault},
 	{"secure tls connection", transcript.FaultTLS, transcript.StageTLS, effectFault},
