@@ -109,11 +109,19 @@ func (d *Document) undo(relays []string) {
 	}
 }
 
-// shift takes off what stands before lines and between them: blanks, marks of
-// quoting, the empty lines of a paste. It reports whether anything did.
+// shift takes off what stands before lines and between them: colours, line
+// numbers, blanks, marks of quoting, the empty lines of a paste. It reports whether anything did.
 func (d *Document) shift() bool {
-	shifted := d.dedent()
+	shifted := d.uncolour()
 	if shifted {
+		d.index()
+	}
+	if d.unnumber() {
+		shifted = true
+		d.index()
+	}
+	if d.dedent() {
+		shifted = true
 		d.index()
 	}
 	if d.quoting() {
