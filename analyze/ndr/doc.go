@@ -110,7 +110,8 @@ func (d *Document) undo(relays []string) {
 }
 
 // shift takes off what stands before lines and between them: colours, line
-// numbers, blanks, marks of quoting, the empty lines of a paste. It reports whether anything did.
+// numbers, blanks, marks of quoting, the empty lines of a paste. It reports
+// whether anything did.
 func (d *Document) shift() bool {
 	shifted := d.uncolour()
 	if shifted {

@@ -63,6 +63,11 @@ var variants = []struct {
 	{"wrapped anew at 72 columns and quoted", func(s string) string { return eachLine(rewrapped(s, 72), "> ") }},
 	{"wrapped anew at 40 columns", func(s string) string { return rewrapped(s, 40) }},
 	{"one level deeper", func(s string) string { return eachLine(s, "    ") }},
+	{"line numbers", func(s string) string { return numbered(s, "%6d\t%s\n") }},
+	{"line numbers with colons", func(s string) string { return numbered(s, "%d: %s\n") }},
+	{"colours", func(s string) string {
+		return eachLine("\x1b[1m"+strings.ReplaceAll(strings.TrimSuffix(s, "\n"), " said: ", "\x1b[0m said: \x1b[31m"), "\x1b[0m\x1b[K")
+	}},
 	{"tabs for indents", func(s string) string { return strings.ReplaceAll(s, "\n    ", "\n\t") }},
 	{"upper case hosts", func(s string) string {
 		return strings.NewReplacer("outbound-us1.ppe-hosted.com", "OUTBOUND-US1.PPE-HOSTED.COM", "mx.firma.example", "MX.Firma.EXAMPLE").Replace(s)
@@ -87,6 +92,19 @@ var variants = []struct {
 
 func eachLine(s, mark string) string {
 	return mark + strings.ReplaceAll(strings.TrimSuffix(s, "\n"), "\n", "\n"+mark) + "\n"
+}
+
+// numbered puts its number before each line, as pagers and editors do. A text of
+// few lines stays: there a number could be the text's own.
+func numbered(s, format string) string {
+	if strings.Count(s, "\n") < minNumbered {
+		return s
+	}
+	var b strings.Builder
+	for i, l := range strings.Split(strings.TrimSuffix(s, "\n"), "\n") {
+		fmt.Fprintf(&b, format, i+1, l)
+	}
+	return b.String()
 }
 
 // eachTrimmed takes the indentation away, as a web form does.
