@@ -167,8 +167,8 @@ func (e *ending) sameFault(q *question) bool {
 	if e.fault == transcript.FaultNone && q.fault != transcript.FaultNone && (q.symptom == symptomNone || q.symptom != e.symptom) {
 		return false
 	}
-	if e.fault != transcript.FaultNone && q.fault == transcript.FaultNone && q.session && q.stage != transcript.StageConnect && (e.tls == "" || q.tls == "") {
-		return false // a dialogue would have shown the fault
+	if e.fault != transcript.FaultNone && q.fault == transcript.FaultNone && q.session && (q.probe || q.stage != transcript.StageConnect) && (e.tls == "" || q.tls == "") {
+		return false // a dialogue would have shown the fault, but for some clients that tell nothing of a failed connection
 	}
 	if e.fault != transcript.FaultNone && (q.verdict == Refused || q.verdict == InboundRefused) {
 		return false // the server said something; what, is not told
