@@ -46,12 +46,28 @@ func sniffSsmtp(b *Block) int {
 	if b.isDSN() || b.reports() {
 		return 0
 	}
+	sure := 0
 	for i := b.First; i < min(b.Last, b.First+40); i++ {
-		if _, at := ssmtpLine(b.Doc.Line(i)); at >= 0 {
-			return 87
+		line := b.Doc.Line(i)
+		_, at := ssmtpLine(line)
+		if at < 0 {
+			continue
 		}
+		text := bytes.TrimRight(line[at:], " \t")
+		switch last := isLastWords(text); {
+		case isReplyText(text), isCommandText(text) && !last:
+			return 87
+		case last:
+			return 0 // without Debug=yes it logs no dialogue, only what it gave up at: an error like any other
+		}
+		sure = 87
 	}
-	return 0
+	return sure
+}
+
+// isLastWords reports whether ssmtp tells what it gave up at: "RCPT TO:<r> (554 …)".
+func isLastWords(text []byte) bool {
+	return isCommandText(text) && text[len(text)-1] == ')'
 }
 
 // readSsmtp reads the sessions of ssmtp's log.
@@ -124,8 +140,8 @@ func (d *dialogue) ssmtp(text []byte, base int) {
 		}
 		return
 	case t != nil && t.data:
-	case isCommandText(rest) && rest[len(rest)-1] == ')':
-		// "RCPT TO:<r> (554 …)": what was said, once more.
+	case isLastWords(rest):
+		// What was said, once more.
 		if t != nil && bytes.HasSuffix(rest, []byte(" ()")) {
 			d.noReply(base, base+len(text))
 		}

@@ -44,7 +44,7 @@ func TestProbeRealPostfix(t *testing.T) {
 		{
 			name:   "sender refused",
 			setup:  postfixSetup{submission: []string{"smtpd_sender_restrictions=check_sender_access,inline:{alerts@customer.example=REJECT}"}},
-			probed: probed{verdict: "refused", stage: "envelope", exit: 1},
+			probed: probed{verdict: "refused", stage: "envelope", cause: "sender-not-registered", exit: 1},
 		},
 		{
 			name:   "relay denied after AUTH, as for an unregistered sender",
