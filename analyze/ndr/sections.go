@@ -19,8 +19,11 @@ type section struct {
 // begins to speak.
 type divider struct {
 	input []byte
-	cr    bool      // it has CRs
-	cuts  []section // their beginnings; the ends are filled in at the end
+	cr    bool // it has CRs
+	// indent is how many blanks the first line begins with: a whole paste may be
+	// set in by as many.
+	indent int
+	cuts   []section // their beginnings; the ends are filled in at the end
 
 	voice    voice
 	ended    bool // the present voice told a failure to its end
@@ -48,6 +51,10 @@ func sectionsOf(input []byte) []section {
 	for at < len(input) && isSpaceByte(input[at]) {
 		at++
 	}
+	for at-d.indent > 0 && (input[at-d.indent-1] == ' ' || input[at-d.indent-1] == '\t') {
+		d.indent++
+	}
+	at -= d.indent
 	if endsInBoundary(input) && at < len(input) {
 		if end, _ := d.lineAt(at, len(input)); isHeaderStart(trimCR(input[at:end])) {
 			return nil // a mail and nothing below it
@@ -115,7 +122,7 @@ func (d *divider) walk(at int) bool {
 	input, first := d.input, at
 	for at < len(input) && len(d.cuts) < maxSections {
 		end, next := d.lineAt(at, len(input))
-		line := trimCR(input[at:end])
+		line := d.outdent(trimCR(input[at:end]))
 		switch {
 		case len(line) == 0, isRule(line):
 			d.blank = true
@@ -139,13 +146,22 @@ func (d *divider) walk(at int) bool {
 		var after []byte
 		if next < len(input) {
 			e, _ := d.lineAt(next, len(input))
-			after = trimCR(input[next:e])
+			after = d.outdent(trimCR(input[next:e]))
 		}
 		d.line(at, end, line, after)
 		d.blank = false
 		at = next
 	}
 	return true
+}
+
+// outdent is a line without the blanks that the whole paste is set in by.
+func (d *divider) outdent(line []byte) []byte {
+	n := 0
+	for n < d.indent && n < len(line) && (line[n] == ' ' || line[n] == '\t') {
+		n++
+	}
+	return line[n:]
 }
 
 // inVoice reports whether a program speaks that shows mails as it sends them.
