@@ -144,7 +144,7 @@ func trimPartial(b []byte) []byte {
 
 func judgeCases(cases []ndr.Case, text []byte, in *Input, o Options) *Report {
 	j := newJudge(&o, quoteOf(text))
-	var all []judgement
+	all := make([]judgement, 0, 1) // most mails have one, which needs no heap
 	for i := range cases {
 		c := &cases[i]
 		if c.Partial {
