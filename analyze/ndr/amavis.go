@@ -23,17 +23,12 @@ func amavisText(r *report) {
 	}
 	r.genericRecipients()
 	r.genericReplies()
-	own := func(rep *transcript.Reply, refuser, target *Mention) bool {
+	r.ownReply = func(rep *transcript.Reply, refuser, target *Mention) bool {
 		if rep.IsZero() || !target.IsZero() || refuser.Host != "" && !r.isReporter(*refuser) {
 			return false
 		}
 		text := []byte(rep.Text())
 		return bytes.Contains(text, []byte("id=")) && !bytes.Contains(text, []byte("said:"))
 	}
-	for i := range r.items {
-		if it := &r.items[i]; own(&it.Reply, &it.Refuser, &it.Target) {
-			it.LocalReply, it.Reply, it.Refuser = it.Reply, transcript.Reply{}, Mention{}
-		}
-	}
-	r.ownReply = own
+	r.takeOwn(r.items)
 }

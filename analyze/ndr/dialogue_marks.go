@@ -88,8 +88,6 @@ var dialogueMarks = []dialogueMark{
 	{"Client: ", dialectLetters, transcript.Client, false, 0},
 	{"RSP: ", dialectLetters, transcript.Server, false, 0}, // SmarterMail
 	{"CMD: ", dialectLetters, transcript.Client, false, 0},
-	{"RSP: ", dialectLetters, transcript.Server, false, 0}, // SmarterMail
-	{"CMD: ", dialectLetters, transcript.Client, false, 0},
 	{"RECV: ", dialectLetters, transcript.Server, false, 0},
 	{"SEND: ", dialectLetters, transcript.Client, false, 0},
 	{"recv: ", dialectLetters, transcript.Server, false, 0},

@@ -320,8 +320,7 @@ func (d *Document) place(offset int) (line, column int) {
 	between := d.input[start:offset]
 	if d.bareCR {
 		for i := 0; i < len(between); i++ {
-			switch c := between[i]; {
-			case c == '\n', c == '\r' && !(start+i+1 < len(d.input) && d.input[start+i+1] == '\n'):
+			if endsLine(d.input, start+i) {
 				line++
 				d.markAt = start + i + 1
 			}
@@ -332,6 +331,12 @@ func (d *Document) place(offset int) (line, column int) {
 	}
 	d.markLine = line
 	return line, 1 + utf8.RuneCount(d.input[d.markAt:offset])
+}
+
+// endsLine reports whether the byte at i ends a line: an LF, or a CR that no LF
+// follows.
+func endsLine(text []byte, i int) bool {
+	return text[i] == '\n' || text[i] == '\r' && !(i+1 < len(text) && text[i+1] == '\n')
 }
 
 var lf = []byte{'\n'}

@@ -556,7 +556,7 @@ func (t *told) codeApart(line []byte, base int) bool {
 		}
 		code := n + len(w.lead)
 		rest := line[code:]
-		if len(rest) < 3+len(w.joint) || !bytes.HasPrefix(rest[3:], []byte(w.joint)) || !replyCodes[min(number(rest[:3]), len(replyCodes)-1)] {
+		if len(rest) < 3+len(w.joint) || !bytes.HasPrefix(rest[3:], []byte(w.joint)) || !isReplyCode(rest[:3]) {
 			continue
 		}
 		from := code + 3 + len(w.joint)
@@ -581,7 +581,7 @@ func (t *told) codeApart(line []byte, base int) bool {
 	from := n + len(failed)
 	cells := bytes.Split(line[from:], []byte{','})
 	for i := 1; i < len(cells); i++ {
-		if len(cells[i]) != 3 || !isDigit(cells[i][0]) || !replyCodes[min(number(cells[i]), len(replyCodes)-1)] {
+		if len(cells[i]) != 3 || !isReplyCode(cells[i]) {
 			continue
 		}
 		text := string(cells[i])
@@ -1057,7 +1057,7 @@ func askedHost(words []byte) int {
 func outerCode(words []byte) int {
 	for i := 0; i+4 < len(words); i++ {
 		if (i == 0 || i > 1 && words[i-1] == ' ' && words[i-2] == ':') && (words[i] == '4' || words[i] == '5') &&
-			words[i+3] == ' ' && replyCodes[number(words[i:i+3])] {
+			words[i+3] == ' ' && isReplyCode(words[i:i+3]) {
 			return i
 		}
 	}

@@ -15,6 +15,12 @@ var replyCodes = func() (t [600]bool) {
 	return t
 }()
 
+// isReplyCode reports whether three digits are one of them.
+func isReplyCode(digits []byte) bool {
+	n := number(digits)
+	return n < len(replyCodes) && replyCodes[n]
+}
+
 // codeCues are words before a reply code that stands alone, in lower case.
 var codeCues = []string{
 	"code", "error", "status", "reply", "response", "answer", "failed", "refused", "rejected", "returned", "said", "message", "exception", "result",
@@ -31,7 +37,7 @@ func findReply(words []byte) (start, end int) {
 		if words[i] != '4' && words[i] != '5' || !isDigit(words[i+1]) || !isDigit(words[i+2]) {
 			continue
 		}
-		if i+3 < len(words) && isDigit(words[i+3]) || !replyCodes[number(words[i:i+3])] {
+		if i+3 < len(words) && isDigit(words[i+3]) || !isReplyCode(words[i:i+3]) {
 			i += 2
 			continue
 		}

@@ -1033,9 +1033,13 @@ func (s *settings) cues(b *Block, line []byte, base int) {
 	}
 }
 
-func leadingDigits(b []byte) []byte {
+// leadingDigits are the digits of a port, a code or a year that b begins with.
+func leadingDigits(b []byte) []byte { return digitsOf(b, 6) }
+
+// digitsOf are the digits that b begins with, so many at most.
+func digitsOf(b []byte, most int) []byte {
 	j := 0
-	for j < len(b) && j < 6 && isDigit(b[j]) {
+	for j < len(b) && j < most && isDigit(b[j]) {
 		j++
 	}
 	return b[:j]

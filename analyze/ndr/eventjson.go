@@ -72,12 +72,6 @@ func eventJSON(b *Block) []Case {
 			return nil
 		}
 	}
-	place := func(value string) (int, int) {
-		if k := bytes.Index(text, []byte(value)); k >= 0 && value != "" {
-			return b.Start() + k, b.Start() + k + len(value)
-		}
-		return b.Start() + open, b.Start() + open + 1
-	}
 	r := &report{b: b, doc: b.Doc, last: b.Last, body: b.Last}
 	it := Item{Recipient: strings.ToLower(e.Recipient), Sender: strings.ToLower(e.Envelope.Sender), FromReport: true}
 	switch e.Event {
@@ -94,7 +88,7 @@ func eventJSON(b *Block) []Case {
 		return nil
 	}
 	words := firstOf(e.Status.Message, e.Status.Description)
-	from, to := place(words)
+	from, to := b.placeIn(words, open)
 	f := flowOf(b.Doc, words, from, to)
 	rep, ok := f.reply(0, len(f.text))
 	switch {
@@ -108,7 +102,7 @@ func eventJSON(b *Block) []Case {
 	}
 	var host Mention
 	if h, k := hostAt([]byte(e.Status.Host)); k > 0 {
-		from, to := place(e.Status.Host)
+		from, to := b.placeIn(e.Status.Host, open)
 		host = b.mention(Refuser, h, from, to)
 	}
 	switch {

@@ -199,8 +199,8 @@ func returnedLine(l []byte) (from int, h host, place [2]int, when []byte, ok boo
 	return n + quote, h, place, when, true
 }
 
-// remoteServers are the words for the remote server with which a translated or
-// retyped report begins the line of the reply, in lower case.
+// remoteServers are the words for the remote server in translated and retyped
+// reports, before the reply and in headings above it, in lower case.
 var remoteServers = []string{
 	"remote server", "remoteserver", "remote-server", "serveur distant", "servidor remoto", "server remoto", "externe server", "fjernserver", "fjärrserver",
 	"zdalny serwer", "vzdálený server", "távoli kiszolgáló", "удаленный сервер",

@@ -84,7 +84,7 @@ var gmailLeads = []string{
 // saysRemote reports whether the heading of a response is about the remote
 // server's words.
 func saysRemote(l []byte) bool {
-	for _, w := range []string{"remote server", "remote-server", "remoteserver", "serveur distant", "servidor remoto", "server remoto", "externe server"} {
+	for _, w := range remoteServers {
 		if foldIndexIn(l, w) >= 0 {
 			return true
 		}

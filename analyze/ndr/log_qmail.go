@@ -74,7 +74,7 @@ func (q *qmailLog) line(l *logLine) {
 	t := l.f.text
 	switch {
 	case bytes.HasPrefix(t, []byte("info msg ")):
-		id := string(leadingDigits20(t[len("info msg "):]))
+		id := qmailNumber(t[len("info msg "):])
 		if n := bytes.Index(t, []byte(" from <")); n >= 0 && len(q.k.senders) < maxAttempts {
 			q.k.senders[id] = "<>"
 			if a, k := mailboxAt(t[n+len(" from "):]); k > 0 {
@@ -84,9 +84,9 @@ func (q *qmailLog) line(l *logLine) {
 			}
 		}
 	case bytes.HasPrefix(t, []byte("starting delivery ")):
-		number := string(leadingDigits20(t[len("starting delivery "):]))
+		number := qmailNumber(t[len("starting delivery "):])
 		n := bytes.Index(t, []byte(": msg "))
-		message := string(leadingDigits20(t[n+len(": msg "):]))
+		message := qmailNumber(t[n+len(": msg "):])
 		for _, w := range []string{" to remote ", " to local "} {
 			k := bytes.Index(t, []byte(w))
 			if k < 0 || len(q.deliveries) >= maxAttempts {
@@ -105,7 +105,7 @@ func (q *qmailLog) outcome(l *logLine) {
 	t := l.f.text
 	kind := qmailOutcome(t)
 	n := bytes.Index(t, []byte(kind))
-	number := string(leadingDigits20(t[len("delivery "):]))
+	number := qmailNumber(t[len("delivery "):])
 	d := q.deliveries[number]
 	if d.message == "" {
 		d.message = "delivery " + number // its beginning is not shown
@@ -148,12 +148,6 @@ func qmailLineEnd(rest []byte) bool {
 
 func (q *qmailLog) items() []Item { return q.k.items(nil) }
 
-// leadingDigits20 are the digits that b begins with, as many as an unsigned
-// number has.
-func leadingDigits20(b []byte) []byte {
-	j := 0
-	for j < len(b) && j < 20 && isDigit(b[j]) {
-		j++
-	}
-	return b[:j]
-}
+// qmailNumber is the number of a message or a delivery that b begins with: an
+// unsigned long, 20 digits at most.
+func qmailNumber(b []byte) string { return string(digitsOf(b, 20)) }

@@ -271,15 +271,20 @@ func (b *Block) report(text func(r *report)) []Case {
 	return r.cases()
 }
 
+// takeOwn takes replies that are the reporter's own for no server's.
+func (r *report) takeOwn(items []Item) {
+	for i := range items {
+		if it := &items[i]; r.ownReply(&it.Reply, &it.Refuser, &it.Target) {
+			it.LocalReply, it.Reply, it.Refuser = it.Reply, transcript.Reply{}, Mention{}
+		}
+	}
+}
+
 // cases makes the case of what was read; none if the block reports nothing.
 func (r *report) cases() []Case {
 	items := r.merge()
 	if r.ownReply != nil {
-		for i := range items {
-			if it := &items[i]; r.ownReply(&it.Reply, &it.Refuser, &it.Target) {
-				it.LocalReply, it.Reply, it.Refuser = it.Reply, transcript.Reply{}, Mention{}
-			}
-		}
+		r.takeOwn(items)
 	}
 	if len(items) == 0 {
 		items = append(items, r.fallback()...)

@@ -47,10 +47,7 @@ func sectionsOf(input []byte) []section {
 		return nil
 	}
 	d := divider{input: input, blank: true, cr: bytes.IndexByte(input, '\r') >= 0}
-	at := 0
-	for at < len(input) && isSpaceByte(input[at]) {
-		at++
-	}
+	at := len(input) - len(bytes.TrimLeft(input, " \t\r\n"))
 	for at-d.indent > 0 && (input[at-d.indent-1] == ' ' || input[at-d.indent-1] == '\t') {
 		d.indent++
 	}
@@ -60,10 +57,7 @@ func sectionsOf(input []byte) []section {
 			return nil // a mail and nothing below it
 		}
 	}
-	if !d.walk(at) {
-		return nil
-	}
-	if len(d.cuts) == 0 {
+	if !d.walk(at) || len(d.cuts) == 0 {
 		return nil
 	}
 	all := append([]section{{}}, d.cuts...)
@@ -87,16 +81,17 @@ func (d *divider) lineAt(at, to int) (end, next int) {
 
 // linesIn counts line ends as spans do: a CR that no LF follows is one.
 func linesIn(text []byte, cr bool) int {
-	n := bytes.Count(text, lf)
-	for i := 0; cr && i < len(text); i++ {
-		if text[i] == '\r' && !(i+1 < len(text) && text[i+1] == '\n') {
+	if !cr {
+		return bytes.Count(text, lf)
+	}
+	n := 0
+	for i := range text {
+		if endsLine(text, i) {
 			n++
 		}
 	}
 	return n
 }
-
-func isSpaceByte(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 // endsInBoundary reports whether the last line closes the parts of the mail that
 // the input begins with.
@@ -123,8 +118,7 @@ func (d *divider) walk(at int) bool {
 	for at < len(input) && len(d.cuts) < maxSections {
 		end, next := d.lineAt(at, len(input))
 		line := d.outdent(trimCR(input[at:end]))
-		switch {
-		case len(line) == 0, isRule(line):
+		if len(line) == 0 || isRule(line) {
 			d.blank = true
 			at = next
 			continue
@@ -169,13 +163,8 @@ func (d *divider) inVoice() bool {
 	return d.voice != voiceNone && d.voice < voiceLog && d.voice != voiceReport
 }
 
-// trimCR is a line without the CR of its end.
-func trimCR(line []byte) []byte {
-	for len(line) > 0 && (line[len(line)-1] == '\r' || line[len(line)-1] == ' ') {
-		line = line[:len(line)-1]
-	}
-	return line
-}
+// trimCR is a line without the CR and the blanks of its end.
+func trimCR(line []byte) []byte { return bytes.TrimRight(line, "\r ") }
 
 // headerFields are the fields that the header of a pasted mail begins with.
 var headerFields = [...]string{"from:", "return-path:", "received:", "delivered-to:", "to:", "subject:", "date:", "x-", "message-id:", "mime-version:", "content-type:", "auto-submitted:"}
@@ -199,8 +188,7 @@ func isHeaderStart(line []byte) bool {
 // a mail system wrote the mail, and where its MIME structure ends (-1: it has
 // none).
 func (d *divider) mailAt(at int) (end int, daemon bool, multi int, ok bool) {
-	w := walker{d: &Document{}, text: d.input, mail: -1}
-	w.cr = true
+	w := walker{d: &Document{}, text: d.input, mail: -1, cr: true}
 	start := at
 	if e, next := d.lineAt(at, len(d.input)); isFromLine(trimCR(d.input[at:e])) {
 		at = next

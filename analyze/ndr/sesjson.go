@@ -62,13 +62,6 @@ func sesJSON(b *Block) []Case {
 	}
 	r := &report{b: b, doc: b.Doc, last: b.Last, body: b.Last}
 	c := Case{Nature: NatureReport}
-	// place is where a value stands, as far as the text has it in one piece.
-	place := func(value string) (int, int) {
-		if k := bytes.Index(text, []byte(value)); k >= 0 && value != "" {
-			return b.Start() + k, b.Start() + k + len(value)
-		}
-		return b.Start() + open, b.Start() + open + 1
-	}
 	switch firstOf(n.NotificationType, n.EventType) {
 	case "Bounce":
 		for _, x := range n.Bounce.BouncedRecipients {
@@ -78,7 +71,7 @@ func sesJSON(b *Block) []Case {
 			}
 			it := Item{Recipient: strings.ToLower(x.EmailAddress), FromReport: true, Action: readAction([]byte(x.Action)), Status: statusCode([]byte(x.Status))}
 			if x.DiagnosticCode != "" {
-				from, to := place(x.DiagnosticCode)
+				from, to := b.placeIn(x.DiagnosticCode, open)
 				g := statusGroup{hasDiag: true}
 				g.diagType, g.diag = diagnosticType(flowOf(b.Doc, x.DiagnosticCode, from, to))
 				r.diagnostic(&it, &g)
@@ -86,7 +79,7 @@ func sesJSON(b *Block) []Case {
 			c.Items = append(c.Items, it)
 		}
 		if h, k := hostAt([]byte(n.Bounce.ReportingMTA)); k > 0 {
-			from, to := place(n.Bounce.ReportingMTA)
+			from, to := b.placeIn(n.Bounce.ReportingMTA, open)
 			r.reporter = b.mention(Reporter, h, from, to)
 		}
 	case "Complaint":
@@ -121,4 +114,13 @@ func flowOf(d *Document, words string, from, to int) flow {
 	}
 	f.cuts = []flowCut{{0, int32(from)}, {1, int32(from)}}
 	return f
+}
+
+// placeIn is where a value of the JSON that opens at the offset stands, as far as
+// the block's text has it in one piece: else where the JSON opens.
+func (b *Block) placeIn(value string, open int) (from, to int) {
+	if k := bytes.Index(b.Text(), []byte(value)); k >= 0 && value != "" {
+		return b.Start() + k, b.Start() + k + len(value)
+	}
+	return b.Start() + open, b.Start() + open + 1
 }
