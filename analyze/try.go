@@ -36,7 +36,7 @@ var elsewhere = netip.MustParseAddr("203.0.113.200")
 // roadFault reports whether a fault is of the customer's own network: from
 // elsewhere it is gone.
 func roadFault(f policy.Fault) bool {
-	k, ok := faultKinds()[f.Name]
+	k, ok := policy.FaultKindOf(f.Name)
 	return ok && k.Layer != policy.LayerPolicy && !strings.HasPrefix(k.Name, "downstream-") && k.Name != "cert-expired" && k.Name != "cert-not-yet" && k.Name != "slow"
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/smtp-handoff/handoff/analyze/policy"
@@ -370,20 +369,11 @@ func (r *road) stopped(stage transcript.Stage, sy symptom, why string) {
 
 // says explains a fault by its name.
 func says(name string) string {
-	if k, ok := faultKinds()[name]; ok {
+	if k, ok := policy.FaultKindOf(name); ok {
 		return k.Says
 	}
 	return name
 }
-
-// faultKinds are the faults by name: a simulation asks for many.
-var faultKinds = sync.OnceValue(func() map[string]policy.FaultKind {
-	m := map[string]policy.FaultKind{}
-	for _, k := range policy.FaultKinds() {
-		m[k.Name] = k
-	}
-	return m
-})
 
 // ask puts a command to the policy table. It reports false when the road ended
 // there.

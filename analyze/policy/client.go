@@ -305,7 +305,7 @@ func RoadGrammar() []Usage {
 	out := make([]Usage, len(synonyms))
 	for i, s := range synonyms {
 		name, _, _ := strings.Cut(s.fault, " ")
-		k, _ := faultKind(name)
+		k, _ := FaultKindOf(name)
 		args := ""
 		if k.Args != "" && name == s.fault {
 			args = k.Args

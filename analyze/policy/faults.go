@@ -83,8 +83,8 @@ var faultKinds = []FaultKind{
 	{"downstream-unreachable", LayerWire, "", "", "the relay takes the mail and cannot reach the next server"},
 }
 
-// faultKind finds a fault by name.
-func faultKind(name string) (FaultKind, bool) {
+// FaultKindOf finds a fault by its name, as "fault set" takes it.
+func FaultKindOf(name string) (FaultKind, bool) {
 	for _, k := range faultKinds {
 		if k.Name == name {
 			return k, true

@@ -3,7 +3,6 @@ package policy
 import (
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -257,9 +256,4 @@ func faultList(c *call) (Result, error) {
 		r.Lines = append(r.Lines, strings.TrimRight(fmt.Sprintf("%s %-22s %s", mark, k.Name, k.Says), " "))
 	}
 	return r, nil
-}
-
-// KnownFault reports whether "fault set" knows the name.
-func KnownFault(name string) bool {
-	return slices.ContainsFunc(faultKinds, func(k FaultKind) bool { return k.Name == name })
 }

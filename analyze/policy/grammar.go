@@ -636,7 +636,7 @@ func dialectSet(c *call) (Result, error) {
 }
 
 func faultSet(c *call) (Result, error) {
-	k, ok := faultKind(c.args[0])
+	k, ok := FaultKindOf(c.args[0])
 	if !ok {
 		return Result{}, fmt.Errorf("no fault %q; \"fault list\" shows them", c.args[0])
 	}
@@ -679,7 +679,7 @@ func faultClear(c *call) (Result, error) {
 		c.acc.Faults = nil
 		return Result{}, nil
 	}
-	if _, ok := faultKind(c.args[0]); !ok {
+	if _, ok := FaultKindOf(c.args[0]); !ok {
 		return Result{}, fmt.Errorf("no fault %q; \"fault list\" shows them", c.args[0])
 	}
 	c.acc.Faults = slices.DeleteFunc(c.acc.Faults, func(f Fault) bool { return f.Name == c.args[0] })

@@ -119,7 +119,8 @@ func FindScenario(name string) (Scenario, bool) {
 func (r *Relay) Set(name string) error {
 	s, ok := FindScenario(name)
 	if !ok {
-		if first, _, _ := strings.Cut(name, " "); policy.KnownFault(first) {
+		first, _, _ := strings.Cut(name, " ")
+		if _, ok := policy.FaultKindOf(first); ok {
 			_, err := r.Apply("fault set " + name)
 			return err
 		}
