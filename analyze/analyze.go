@@ -50,6 +50,10 @@ func digest(input []byte) string {
 // formatUnreadable is Input.Format of an input that holds no text.
 const formatUnreadable = "unreadable"
 
+// Partial reports whether a limit cut the reading short. Of what could not be
+// read at all nothing was left out.
+func (in *Input) Partial() bool { return in.Truncated && in.Format != formatUnreadable }
+
 // Unreadable is the report about an input that holds no text: a picture, an
 // archive, a file that could not be opened. Options.Origin says why.
 func Unreadable(o Options) *Report {

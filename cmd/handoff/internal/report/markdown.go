@@ -36,7 +36,7 @@ func (m *markdownWriter) Write(r *analyze.Report, lines Lines) error {
 	}
 	if r.Input != nil {
 		p(" **Input:** %s, %s, %d bytes.", mdCode(r.Input.Source), mdText(cmp.Or(r.Input.Format, "format not recognised")), r.Input.Bytes)
-		if r.Input.Truncated && r.Input.Format != "unreadable" {
+		if r.Input.Partial() {
 			p(" **Partial:** a limit was reached.")
 		}
 	}

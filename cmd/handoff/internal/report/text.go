@@ -130,7 +130,7 @@ func (t *textWriter) verdict(r *analyze.Report) {
 func (t *textWriter) subject(r *analyze.Report) {
 	if r.Input != nil {
 		t.printf("%s  %s  %d bytes", show(r.Input.Source), orUnstated(r.Input.Format, "format not recognised"), r.Input.Bytes)
-		if r.Input.Truncated && r.Input.Format != "unreadable" {
+		if r.Input.Partial() {
 			t.printf("  %s", t.p.warning.Sprint("partial: a limit was reached, see the findings"))
 		}
 		t.printf("\n")
