@@ -95,25 +95,32 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// steersNothing holds that no byte of somebody else steers what shows the output,
+// and that none of their lines poses as ours.
+func steersNothing(t *testing.T, name, out string) {
+	t.Helper()
+	if !utf8.ValidString(out) {
+		t.Errorf("%s: not UTF-8", name)
+	}
+	for i, c := range out {
+		if c != '\n' && transcript.Forbidden(c) {
+			t.Errorf("%s: %U raw at %d: %q", name, c, i, out[max(0, i-60):min(len(out), i+30)])
+			break
+		}
+	}
+	for l := range strings.Lines(out) {
+		if strings.HasPrefix(l, "VERDICT ready") || strings.HasPrefix(l, "::error::x") || strings.HasPrefix(l, "##[") {
+			t.Errorf("%s: foreign text poses as a line of ours: %q", name, l)
+		}
+	}
+}
+
 // TestHostile: no byte that we did not write steers what shows the output.
 func TestHostile(t *testing.T) {
 	for _, f := range Formats {
 		for _, r := range []func() (*analyze.Report, Lines){with(hostile, nil), with(hostile, hostileLines), with(foreignWords, hostileLines)} {
 			out := render(t, f, Options{Verbose: true}, r)
-			if !utf8.ValidString(out) {
-				t.Errorf("%s: not UTF-8", f)
-			}
-			for i, r := range out {
-				if r != '\n' && transcript.Forbidden(r) {
-					t.Errorf("%s: %U raw at %d: %q", f, r, i, out[max(0, i-30):min(len(out), i+30)])
-					break
-				}
-			}
-			for l := range strings.Lines(out) {
-				if strings.HasPrefix(l, "VERDICT ready") || strings.HasPrefix(l, "::error::x") || strings.HasPrefix(l, "##[") {
-					t.Errorf("%s: foreign text poses as a line of ours: %q", f, l)
-				}
-			}
+			steersNothing(t, string(f), out)
 			if !strings.Contains(out, "evil") {
 				t.Errorf("%s: the text behind the sequence is gone", f)
 			}
