@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"bytes"
 	"os"
 	"sync/atomic"
 	"time"
@@ -41,17 +42,13 @@ func (w *watchedInput) count(p []byte) {
 		p = append(w.tail, p...)
 		w.tail = nil
 	}
+	if n := unfinished(p); n > 0 {
+		w.tail = bytes.Clone(p[len(p)-n:])
+		p = p[:len(p)-n]
+	}
 	for len(p) > 0 {
-		if p[0] < utf8.RuneSelf {
-			p = p[1:]
-			continue
-		}
 		r, n := utf8.DecodeRune(p)
 		if r == utf8.RuneError && n == 1 {
-			if !utf8.FullRune(p) {
-				w.tail = append([]byte(nil), p...)
-				return
-			}
 			w.lost.Add(1)
 		}
 		p = p[n:]
