@@ -84,7 +84,7 @@ func (d *Document) autolinks() {
 	var next [len(linkMarks)]int // where each mark stands next
 	any := false
 	for k := range linkMarks {
-		next[k] = bytes.Index(text, linkMarks[k])
+		next[k] = indexAnchored(text, linkMarks[k])
 		any = any || next[k] >= 0
 	}
 	if !any {
@@ -123,7 +123,7 @@ func (d *Document) autolinks() {
 				stop = end
 			}
 		}
-		if n := bytes.Index(text[stop:], linkMarks[first]); n >= 0 {
+		if n := indexAnchored(text[stop:], linkMarks[first]); n >= 0 {
 			next[first] = stop + n
 		} else {
 			next[first] = -1
@@ -138,7 +138,7 @@ func (d *Document) autolinks() {
 }
 
 // linkMarks begin what may be dropped; the last one is Markdown's.
-var linkMarks = [...][]byte{[]byte("<mailto:"), []byte("<http"), []byte("](")}
+var linkMarks = [...]string{"<mailto:", "<http", "]("}
 
 // gluedLink is the end of a link in angle brackets that repeats the address or
 // host it is glued to; 0 if none begins at i.

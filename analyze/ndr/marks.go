@@ -2,6 +2,7 @@ package ndr
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 	"unicode"
 	"unicode/utf8"
@@ -639,8 +640,8 @@ var signTable = func() (t [256][]phrase) {
 // openings leads from the first three letters of a line to the phrases that
 // begin with them. Most lines begin with none: a look at one bit tells.
 var openings = func() *openingTable {
-	t := &openingTable{lists: make([][]int, 1)}
-	add := func(first, second, third byte, row int) {
+	t := &openingTable{lists: make([][]candidate, 1)}
+	add := func(first, second, third byte, p phrase, row int) {
 		n := opening(first, second, third)
 		t.some[n/64] |= 1 << (n % 64)
 		if row < 0 {
@@ -651,23 +652,29 @@ var openings = func() *openingTable {
 			t.lists = append(t.lists, nil)
 		}
 		list := &t.lists[t.list[n]]
-		if k, known := slices.BinarySearch(*list, row); !known {
-			*list = slices.Insert(*list, k, row)
+		o := candidateOf(p, row)
+		if slices.Contains(*list, o) {
+			return
 		}
+		k := 0
+		for k < len(*list) && (*list)[k].row <= row {
+			k++
+		}
+		*list = slices.Insert(*list, k, o)
 	}
 	for _, rows := range signTable {
 		for k, p := range rows {
 			if len(p.words) > 2 {
-				add(p.words[0], p.words[1], p.words[2], k)
+				add(p.words[0], p.words[1], p.words[2], p, k)
 				continue
 			}
 			for c := range byte(32) {
-				add(p.words[0], p.words[1], c, k)
+				add(p.words[0], p.words[1], c, p, k)
 			}
 		}
 	}
 	for n := range 1 << 10 {
-		add('x', byte(n>>5), byte(n&31), -1) // for kinField
+		add('x', byte(n>>5), byte(n&31), phrase{}, -1) // for kinField
 	}
 	return t
 }()
@@ -675,7 +682,25 @@ var openings = func() *openingTable {
 type openingTable struct {
 	some  [1 << 15 / 64]uint64 // a bit for each opening
 	list  [1 << 15]uint16      // its place among the lists; 0: the empty one
-	lists [][]int              // rows of signTable, those of any first byte with the opening
+	lists [][]candidate           // of any first byte with the opening
+}
+
+// candidate is a phrase with a given opening.
+type candidate struct {
+	row int // of signTable
+	// words and mask tell most lines from the phrase in one comparison: its bytes
+	// behind the opening, without case, as far as it has them.
+	words, mask uint64
+}
+
+// candidateOf is a phrase as the list of its opening has it.
+func candidateOf(p phrase, row int) candidate {
+	o := candidate{row: row}
+	for i := range min(len(p.words)-3, 8) {
+		o.words |= uint64(p.words[3+i]|0x20) << (8 * i)
+		o.mask |= 0xff << (8 * i)
+	}
+	return o
 }
 
 // opening is the number of three letters, without case. Other bytes share the
@@ -719,8 +744,23 @@ func phraseAt(line []byte) (s sign, n, row int) {
 	if len(rest) < 3 || !mayOpen(rest) {
 		return signNone, 0, 0
 	}
+	list := openings.lists[openings.list[opening(rest[0], rest[1], rest[2])]]
+	if len(list) == 0 && rest[0]|0x20 != 'x' {
+		return signNone, 0, 0
+	}
+	behind, known := uint64(0), ^uint64(0) // the bytes behind the opening
+	if len(rest) >= 11 {
+		behind = binary.LittleEndian.Uint64(rest[3:]) | 0x2020202020202020
+	} else {
+		known = 0
+	}
 	wrapped := -1
-	for _, k := range openings.lists[openings.list[opening(rest[0], rest[1], rest[2])]] {
+	for j := range list {
+		o := &list[j]
+		if (behind^o.words)&o.mask&known != 0 {
+			continue
+		}
+		k := o.row
 		if k >= len(rows) {
 			continue // of another first byte
 		}

@@ -200,7 +200,7 @@ func (b *Block) namedRelays(all []Mention, relays []string) []Mention {
 	start := b.Start()
 	for _, d := range relays {
 		upper := strings.ToUpper(d)
-		if !bytes.Contains(text, []byte(upper)) {
+		if indexAnchored(text, upper) < 0 {
 			upper = "" // looked for once, not behind every find
 		}
 		for at, n := 0, 0; n < 50; n++ {
@@ -241,11 +241,11 @@ func (b *Block) namedRelays(all []Mention, relays []string) []Mention {
 
 // indexFoldDomain finds a domain as written, in lower or in upper case.
 func indexFoldDomain(text []byte, domain, upper string) int {
-	k := bytes.Index(text, []byte(domain))
+	k := indexAnchored(text, domain)
 	if upper == "" {
 		return k
 	}
-	if u := bytes.Index(text, []byte(upper)); u >= 0 && (k < 0 || u < k) {
+	if u := indexAnchored(text, upper); u >= 0 && (k < 0 || u < k) {
 		return u
 	}
 	return k

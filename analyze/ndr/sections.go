@@ -102,13 +102,22 @@ func endsInBoundary(input []byte) bool {
 	if n == 0 || len(last) < 5 || !bytes.HasPrefix(last, []byte("--")) || !bytes.HasSuffix(last, []byte("--")) {
 		return false
 	}
-	header := input[:min(len(input), maxLetter)]
-	for _, empty := range [...]string{"\n\n", "\n\r\n"} {
-		if n := bytes.Index(header, []byte(empty)); n > 0 {
-			header = header[:n]
+	return bytes.Contains(untilEmpty(input[:min(len(input), maxLetter)]), last[2:len(last)-2])
+}
+
+// untilEmpty is what stands before the first empty line.
+func untilEmpty(text []byte) []byte {
+	for at := 0; ; {
+		n := bytes.IndexByte(text[at:], '\n')
+		if n < 0 {
+			return text
+		}
+		end := at + n
+		at = end + 1
+		if end > 0 && at < len(text) && (text[at] == '\n' || text[at] == '\r' && at+1 < len(text) && text[at+1] == '\n') {
+			return text[:end]
 		}
 	}
-	return bytes.Contains(header, last[2:len(last)-2])
 }
 
 // walk looks at each line from the offset on. It reports false where the whole is

@@ -311,3 +311,40 @@ func nextLine(text []byte, at, to int) (end, next int) {
 		from = stop
 	}
 }
+
+// indexAnchored is bytes.Index, anchored on the rarest byte of the word and not
+// on the first one: for words that nearly no text has.
+func indexAnchored(text []byte, word string) int {
+	anchor := 0
+	for i := 1; i < len(word); i++ {
+		if commonness[word[i]] < commonness[word[anchor]] {
+			anchor = i
+		}
+	}
+	c, from := word[anchor], 0
+	for at := anchor; at < len(text); {
+		n := bytes.IndexByte(text[at:], c)
+		if n < 0 {
+			return -1
+		}
+		at += n
+		from = at - anchor
+		if from+len(word) > len(text) {
+			return -1
+		}
+		if string(text[from:from+len(word)]) == word {
+			return from
+		}
+		at++
+	}
+	return -1
+}
+
+// commonness ranks bytes by how often bounce mails have them; those that none has
+// are the rarest.
+var commonness = func() (t [256]uint8) {
+	for i, c := range []byte("~^|\\{}*%$!&#']?[_Z,WYqKJ+GV@QHzUXL)N(><BO\"IFPwR/j;CvEk7SM8D=69TbyA4x5hgf3u:d1cpm2-.lsrni0otae \t\r\n") {
+		t[c] = uint8(i)
+	}
+	return t
+}()
