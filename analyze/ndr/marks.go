@@ -682,7 +682,7 @@ var openings = func() *openingTable {
 type openingTable struct {
 	some  [1 << 15 / 64]uint64 // a bit for each opening
 	list  [1 << 15]uint16      // its place among the lists; 0: the empty one
-	lists [][]candidate           // of any first byte with the opening
+	lists [][]candidate        // of any first byte with the opening
 }
 
 // candidate is a phrase with a given opening.
