@@ -24,7 +24,7 @@ func Analyze(input []byte, o Options) *Report {
 	}
 	text, whole := unpacked(input)
 	in.Truncated = in.Truncated || !whole
-	cases := ndr.Options{RelayDomains: o.RelayDomains}.Read(text)
+	cases := ndr.Options{RelayDomains: o.RelayDomains, TellingHops: true}.Read(text)
 	return judgeCases(cases, text, in, o)
 }
 

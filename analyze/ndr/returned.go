@@ -2,14 +2,21 @@ package ndr
 
 import (
 	"bytes"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // hops reads the Received lines of the returned message: who took the mail from
 // whom, and the stamps of direction. They are context: none of them refused,
 // reported or was tried.
-func (r *report) hops() (hops []Hop, in, out bool) {
+func (r *report) hops(items []Item) (hops []Hop, in, out bool) {
 	hops = r.doc.roomForHops()
+	o := &r.b.options
+	var shape *relayShape // nil: all hops are wanted
+	if o.TellingHops {
+		shape = shapeOf(o.RelayDomains)
+	}
 	for _, d := range r.dead {
 		first, last := d.first, d.last
 		inHeader := false
@@ -30,9 +37,12 @@ func (r *report) hops() (hops []Hop, in, out bool) {
 				for end < last && len(r.doc.Line(end)) > 0 && !r.isHeaderStart(end) && end-i < 30 {
 					end++
 				}
-				f := r.doc.flow(r.doc.LineStart(i)+len("received:"), r.doc.LineEnd(end-1))
-				if h, ok := readHop(&f); ok {
-					hops = append(hops, h)
+				from, to := r.doc.LineStart(i)+len("received:"), r.doc.LineEnd(end-1)
+				if shape == nil || shape.telling(r.doc.Text[from:to], items) {
+					f := r.doc.flow(from, to)
+					if h, ok := readHop(&f); ok {
+						hops = append(hops, h)
+					}
 				}
 				i = end - 1
 				inHeader = true
@@ -49,6 +59,107 @@ func (r *report) hops() (hops []Hop, in, out bool) {
 		}
 	}
 	return append([]Hop(nil), hops...), in, out // as much room as there are
+}
+
+// relayShape is what a name has in common with relays when it is one or looks
+// like one.
+type relayShape struct {
+	pieces []string // in lower case: such a name has one of them …
+	first  [4]uint64
+	any    bool // … or any name may look like a relay
+}
+
+// serviceShape is the shape of the service's names.
+var serviceShape = newRelayShape(serviceDomain)
+
+// shapeOf is the shape of the service's names and of those of the relays that
+// the caller adds.
+func shapeOf(more []string) *relayShape {
+	if len(more) == 0 {
+		return serviceShape
+	}
+	return newRelayShape(relayDomains(more))
+}
+
+func newRelayShape(relays []string) *relayShape {
+	s := &relayShape{}
+	for _, d := range relays {
+		label, _, _ := strings.Cut(strings.ToLower(d), ".")
+		if len(label) < minShape {
+			s.any = true
+			return s
+		}
+		third := len(label) / 3
+		s.pieces = append(s.pieces, label[:third], label[third:2*third], label[2*third:])
+	}
+	s.pieces = append(s.pieces, "xn--")
+	for _, p := range s.pieces {
+		s.first[p[0]>>6] |= 1 << (p[0] & 63)
+	}
+	return s
+}
+
+// minShape is the least length of a label that tells anything, in bytes.
+const minShape = 6
+
+// telling reports whether a Received field may name a relay, a host that looks
+// like one, or a reporter of the items: what maybeLookalike says of no name in
+// it, at a fraction of the cost of reading it.
+func (s *relayShape) telling(field []byte, items []Item) bool {
+	if s.any {
+		return true
+	}
+	reporter := ""
+	for i := range items {
+		switch h := items[i].Reporter.Host; {
+		case h == "" || h == reporter:
+		case reporter == "":
+			reporter = h
+		default:
+			return true // several report: which of them is of no matter here
+		}
+	}
+	for at := 0; at < len(field); {
+		for at < len(field) && !isHostByte(field[at]) && field[at] < utf8.RuneSelf {
+			at++
+		}
+		start, last, before := at, -1, -1 // the dots before the last two labels
+		for ; at < len(field); at++ {
+			c := field[at]
+			if c == '.' {
+				if at+1 < len(field) && isHostByte(field[at+1]) && field[at+1] != '.' {
+					last, before = at, last
+				}
+				continue
+			}
+			if c >= utf8.RuneSelf {
+				return true
+			}
+			if !isHostByte(c) {
+				break
+			}
+			if c = lowerASCII(c); s.first[c>>6]&(1<<(c&63)) != 0 {
+				for _, p := range s.pieces {
+					if foldPrefix(field[at:], p) {
+						return true
+					}
+				}
+			}
+		}
+		word := bytes.Trim(field[start:at], ".-_")
+		if reporter != "" && len(word) == len(reporter) && foldPrefix(word, reporter) {
+			return true
+		}
+		if last < 0 || !hasLetter(field[last:at]) {
+			continue // no name, or one that nobody else's looks like
+		}
+		for _, c := range field[max(before+1, start):at] {
+			if c == '0' || c == '1' {
+				return true // digits that stand for letters
+			}
+		}
+	}
+	return false
 }
 
 // isHeaderStart reports whether a header field begins at the line.
