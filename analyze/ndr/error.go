@@ -1070,6 +1070,23 @@ func nestedHost(r *transcript.Reply, host transcript.Span) bool {
 	return host.Offset >= r.Span.Offset && host.End <= r.Span.End && strings.Contains(r.Text(), " said:")
 }
 
+// maxApart is how many lines may lie between the settings of a program and the
+// words for its failure: the source lines of a long traceback.
+const maxApart = 150
+
+// farOff reports whether the line is far from all that tells how the try ended.
+func (t *told) farOff(line int) bool {
+	near := func(s transcript.Span) bool {
+		return !s.IsZero() && s.Line-line <= maxApart && line-s.Line <= maxApart
+	}
+	for i := range t.replies {
+		if near(t.replies[i].reply.Span) {
+			return false
+		}
+	}
+	return line > 0 && !near(t.span) && !near(t.noAUTH) && !near(t.denied)
+}
+
 // items gives the outcomes of the piece.
 func (t *told) items() []Item {
 	s := &t.settings
@@ -1111,6 +1128,9 @@ func (t *told) items() []Item {
 	}
 	if len(t.replies) == 1 && t.fault != nil && t.fault.effect == effectNoTLS && (t.replies[0].reply.Code == 500 || t.replies[0].reply.Code == 502) {
 		t.replies = nil // the answer to a STARTTLS that somebody took out of the offer
+	}
+	if s.sure < 3 && t.farOff(s.host.Span.Line) {
+		s.host, s.port, base.Port = Mention{}, 0, 0 // somewhere else in a long text
 	}
 	if len(t.replies) > 0 && s.host.Host == "" {
 		if m := t.ownName(&t.replies[0].reply); m.Host != "" {

@@ -73,6 +73,9 @@ func findReply(words []byte) (start, end int) {
 			continue
 		case ' ', '-', '\t':
 			t := bytes.TrimLeft(rest, " -\t\"")
+			if isHTTP(t) {
+				continue
+			}
 			if statusCode(t) != "" || len(t) > 0 && t[0] == '#' {
 				return i, replyEnd(words, i)
 			}
@@ -90,9 +93,26 @@ func findReply(words []byte) (start, end int) {
 	return -1, -1
 }
 
+// httpReasons are the words behind the codes of HTTP that are codes of SMTP, too
+// (RFC 9110 §15, RFC 6585).
+var httpReasons = []string{
+	"internal server error", "not implemented", "bad gateway", "service unavailable", "gateway timeout", "gateway time-out", "http version not supported",
+	"variant also negotiates", "network authentication required", "request header fields too large", "unavailable for legal reasons",
+}
+
+// isHTTP reports whether the words behind a code are those of a web server.
+func isHTTP(t []byte) bool {
+	for _, r := range httpReasons {
+		if foldPrefix(t, r) {
+			return true
+		}
+	}
+	return false
+}
+
 // isUnit reports whether the word behind a number counts something.
 func isUnit(t []byte) bool {
-	for _, u := range []string{"bytes", "byte", "kb", "mb", "ms", "sec", "seconds", "millis", "milliseconds", "min", "pages", "seiten", "octets", "x ", "times"} {
+	for _, u := range []string{"bytes", "byte", "kb", "mb", "ms", "sec", "seconds", "millis", "milliseconds", "min", "pages", "seiten", "octets", "x ", "times", "insertion", "deletion", "file", "kib", "mib", "line"} {
 		if foldPrefix(t, u) {
 			return true
 		}

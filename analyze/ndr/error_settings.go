@@ -2,6 +2,7 @@ package ndr
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/smtp-handoff/handoff/analyze/transcript"
@@ -799,6 +800,7 @@ var cueTable = func() (t [256][]int) {
 var fileEndings = []string{
 	"py", "js", "ts", "php", "cs", "java", "go", "rb", "ps1", "exe", "dll", "conf", "cfg", "cnf", "log", "html", "htm", "txt", "sh", "jar", "ini", "yml",
 	"yaml", "json", "xml", "lib", "c", "h", "cpp", "mjs", "cjs", "bat", "cmd", "lua", "env", "smtp", "mail", "smtpclient", "sendmail", "connect", "login",
+	"css", "toml", "bash", "service", "socket", "target", "timer", "mount",
 }
 
 // nameOfServer reports whether the host that was read behind a cue can be a
@@ -806,6 +808,9 @@ var fileEndings = []string{
 func nameOfServer(h host) bool {
 	if h.name == "" {
 		return h.address != ""
+	}
+	if h.name == "localhost" {
+		return h.port != 0 // the machine itself: what libraries dial that were told of no server
 	}
 	if !looksLikeHost([]byte(h.name)) {
 		return false
@@ -827,14 +832,63 @@ func nameOfServer(h host) bool {
 var codeObjects = []string{
 	"self", "this", "cls", "settings", "config", "conf", "cfg", "opts", "options", "args", "params", "os", "env", "process", "app", "current_app",
 	"account", "mailer", "transport", "constants", "secrets", "defaults",
+	"sys", "ssl", "urllib", "http", "fmt", "strings", "bytes", "errors", "console", "json", "logging", "logger", "string", "str", "promise", "util", "utils", "path",
+	"module", "exports", "request", "req", "resp", "response", "conn", "connection", "session", "user", "input", "output", "result", "url", "uri",
 }
+
+// privateEndings are last labels of names that nobody registers: networks of
+// their own, and the names of RFC 2606 and RFC 6762.
+var privateEndings = []string{"local", "localdomain", "internal", "intern", "intra", "intranet", "corp", "home", "private", "example", "test", "invalid", "domain"}
+
+// inCode reports whether a name, as it is written, is source code and no host:
+// the name of a function or of a field (fmt.Sprintf, c.ServerName, cfg.smtp_host),
+// called or indexed by what stands behind it. Names of hosts are written in one
+// case, or with a capital at each label.
+func inCode(word, behind []byte) bool {
+	word = bytes.TrimRight(word, ".-_")
+	dot := bytes.LastIndexByte(word, '.')
+	if dot <= 0 || dot == len(word)-1 {
+		return false
+	}
+	top := word[dot+1:]
+	upper, lower := 0, 0
+	for i, c := range top {
+		switch {
+		case c == '_':
+			return true
+		case c >= 'A' && c <= 'Z':
+			if i > 0 && top[i-1] >= 'a' && top[i-1] <= 'z' {
+				return true // camelCase
+			}
+			upper++
+		case c >= 'a' && c <= 'z':
+			lower++
+		}
+	}
+	if isUpper(top[0]) && upper == 1 && lower > 2 && !isUpper(word[0]) {
+		return true // package.Function; a host would begin with a capital, too
+	}
+	if len(behind) < 2 || len(top) <= 3 {
+		return false // short enough for a country: what stands behind it may be a note
+	}
+	private := slices.Contains(privateEndings, lowerString(top))
+	switch behind[0] {
+	case '(':
+		return behind[1] == ')' || behind[1] == '\'' || behind[1] == '"' || !private && (isLetter(behind[1]) || behind[1] == '_')
+	case '[':
+		return !private && bytes.IndexByte(behind[:min(len(behind), 16)], ']') > 0
+	}
+	return false
+}
+
+func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
 
 // attribute reports whether a name is an attribute in a line of source code
 // (self.mailhost, settings.EMAIL_HOST, self.config.smtp_server). top is its last
 // label: what is short enough for a country or an old generic domain is left to
 // be a host.
 func attribute(name, top string) bool {
-	if len(top) <= 3 {
+	if len(top) <= 3 || slices.Contains(privateEndings, top) {
 		return false
 	}
 	first := name[:strings.IndexByte(name, '.')]
@@ -875,7 +929,7 @@ func (s *settings) pair(b *Block, line []byte, base int, p *labelled) {
 			at++
 		}
 		h, n := hostAt(line[at:p.to])
-		if n > 0 && nameOfServer(h) {
+		if n > 0 && nameOfServer(h) && !inCode(line[at:at+nameEnd(line[at:], 0)], line[at+n:]) {
 			s.setHost(b.mention(Named, h, base+at, base+at+n), 2)
 			s.labelled = true
 			if h.port != 0 {
@@ -1008,7 +1062,10 @@ func (s *settings) cues(b *Block, line []byte, base int) {
 				rest = rest[:n] // "Connecting to H...Could not open"
 			}
 			h, n := hostAt(rest)
-			if n == 0 || !nameOfServer(h) || at+n < len(line) && line[at+n] == '@' || h.name == "" && c.sure < 2 {
+			if h.name == "localhost" && h.port == 0 && c.sure > 1 {
+				h.port = portBehind(rest[n:])
+			}
+			if n == 0 || !nameOfServer(h) || inCode(rest[:nameEnd(rest, 0)], rest[n:]) || at+n < len(line) && line[at+n] == '@' || h.name == "" && c.sure < 2 {
 				continue
 			}
 			if h.port == 0 {

@@ -216,6 +216,7 @@ var programPhrases = []programPhrase{
 	{"unsupported_protocol", transcript.FaultTLS, transcript.StageTLS, effectFault},
 	{"no protocols available", transcript.FaultTLS, transcript.StageTLS, effectFault},
 	{"no appropriate protocol", transcript.FaultTLS, transcript.StageTLS, effectFault},
+	{"do_handshake()", transcript.FaultTLS, transcript.StageTLS, effectFault}, // a frame of Python's
 	{"handshake", transcript.FaultTLS, transcript.StageTLS, effectFault},
 	{"tls startup failed", transcript.FaultTLS, transcript.StageTLS, effectFault},
 	{"tls negotiation", transcript.FaultTLS, transcript.StageTLS, effectFault},
@@ -520,6 +521,39 @@ var programPhrases = []programPhrase{
 // isCode reports whether the words of the row are a code and no words.
 func (p *programPhrase) isCode() bool { return isDigit(p.words[0]) || p.words[0] == '#' }
 
+// isWord reports whether the row is one word, which source code and its
+// documentation have, too.
+func (p *programPhrase) isWord() bool {
+	return p.words == "timeout" || p.words == "handshake" || p.words == "nxdomain"
+}
+
+// inIdentifier reports whether words[from:to] are part of the name of a function
+// or of a value (setTimeout, handshake_timeout, timeouts) and not of an error
+// (ConnectTimeoutError, SSLHandshakeException, HANDSHAKE_FAILURE, ReadTimeout).
+func inIdentifier(words []byte, from, to int) bool {
+	start, end := from, to
+	for start > 0 && (isWordByte(words[start-1]) || words[start-1] == '_') {
+		start--
+	}
+	for end < len(words) && (isWordByte(words[end]) || words[end] == '_') {
+		end++
+	}
+	call := end < len(words) && words[end] == '('
+	if start == from && end == to {
+		return call
+	}
+	for _, e := range []string{"error", "exception", "failure", "failed", "err"} {
+		if end-start > len(e) && foldPrefix(words[end-len(e):end], e) {
+			return false
+		}
+	}
+	if call || end > to {
+		return true
+	}
+	// ReadTimeout, E_TIMEOUT, ConnectTimeout: an error by its capitals.
+	return !isUpper(words[start])
+}
+
 // maxProgramLine is how much of a line is searched for a program's words.
 const maxProgramLine = 600
 
@@ -553,6 +587,9 @@ func programSays(words []byte) (*programPhrase, int) {
 			}
 			if end := i + len(p.words); p.isCode() && (i > 0 && isWordByte(words[i-1]) || end < len(words) && isWordByte(words[end])) {
 				continue // the code of a device or of Winsock stands alone
+			}
+			if p.isWord() && inIdentifier(words, i, i+len(p.words)) {
+				continue
 			}
 			best, at = k, i
 		}
