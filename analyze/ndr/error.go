@@ -110,6 +110,16 @@ var errorClients = []errorClient{
 	{"ora-29279:", "oracle", 25},
 	{"ora-29278:", "oracle", 25},
 	{"warning: tcp connect to (", "test-netconnection", 0},
+	{"nslookup ", "dns-lookup", 0},
+	{"> nslookup ", "dns-lookup", 0},
+	{"; <<>> dig ", "dns-lookup", 0},
+	{"** server can't find ", "dns-lookup", 0},
+	{"*** request to ", "dns-lookup", 0},
+	{"resolve-dnsname : ", "dns-lookup", 0},
+	{"resolve-dnsname: ", "dns-lookup", 0},
+	{"ping: ", "ping", 0},
+	{"ping request could not find host ", "ping", 0},
+	{"ping-anforderung konnte host ", "ping", 0},
 	{"tls: ", "go", 0},
 	{"x509: ", "go", 0},
 	{"server returned error", "gmail-send-as", 0},
@@ -298,8 +308,12 @@ func readError(b *Block) []Case {
 	pieces := piecesOf(b)
 	var cases []Case
 	carried := settings{}
+	mail := b.aboutMail()
 	for i := range pieces {
 		t := &pieces[i]
+		if h := &t.settings.host; h.Host != "" && (slices.Contains(otherPorts, t.settings.port) || !mail && !slices.Contains(mailPorts, t.settings.port)) {
+			*h, t.settings.port = Mention{}, 0 // of another service
+		}
 		if !t.decided() && (len(pieces) > 1 || t.fault == nil) {
 			continue
 		}
@@ -323,6 +337,40 @@ func readError(b *Block) []Case {
 		cases[0].Notes = append(cases[0].Notes, Note{ID: "limit-reached", Text: "The text goes on for more lines than are read for errors of programs; the rest was left out."})
 	}
 	return cases
+}
+
+// mailPorts are the ports of relays and of the programs that stand before them.
+var mailPorts = []int{24, 25, 26, 465, 587, 1025, 2465, 2525, 2587, 10024, 10025, 10026}
+
+// otherPorts are ports of services that take no mail: a failure there is of
+// another kind, whatever else the text speaks of.
+var otherPorts = []int{
+	20, 21, 22, 53, 67, 69, 80, 88, 110, 111, 123, 135, 137, 138, 139, 143, 161, 389, 443, 445, 514, 515, 548, 631, 636, 853, 873, 989, 990, 993, 995,
+	1433, 1434, 1521, 1723, 1883, 2049, 2375, 2376, 2379, 3000, 3128, 3268, 3269, 3306, 3389, 4190, 5060, 5061, 5222, 5432, 5601, 5671, 5672, 5900, 5985, 5986,
+	6379, 6443, 8000, 8006, 8080, 8081, 8443, 8883, 9000, 9090, 9092, 9100, 9200, 9300, 10050, 10051, 11211, 27017,
+}
+
+// mailSigns are words of which a text that is about mail has one, in lower case.
+var mailSigns = []string{
+	"mail", "smtp", "@", "relay", "rcpt", "recipient", "starttls", "ehlo", "helo", "smart host", "smarthost", "postausgang", "ausgangsserver", "empfänger", "empfaenger",
+	"destinat", "expéditeur", "expediteur", "absender", "sender", "0x800ccc", "outlook", "exchange", "lotus", "domino", "mta", "newsletter", "deliver", "courriel", "correo", "posta",
+}
+
+// aboutMail reports whether the block's words are about mail at all. Programs of
+// every kind tell of hosts that did not answer.
+func (b *Block) aboutMail() bool {
+	t := b.Text()
+	for _, w := range mailSigns {
+		if foldIndex(t, w) >= 0 {
+			return true
+		}
+	}
+	for _, d := range relayDomains(b.options.RelayDomains) {
+		if foldIndex(t, strings.ToLower(d)) >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // maxErrorLines bounds the lines that are read for errors: these texts are

@@ -689,6 +689,17 @@ var hostCues = []struct {
 	{"did not match expected cn=", 3},
 	{"match target host name ", 3},
 	{"matches target host name ", 3},
+	{"can't find ", 3}, // nslookup
+	{"<<>> dig ", 1},   // the version, as a rule
+	{"<<>> ", 3},       // dig's command line
+	{"nslookup ", 3},
+	{"resolve-dnsname : ", 3}, // PowerShell
+	{"resolve-dnsname: ", 3},
+	{"could not find host ", 3}, // ping
+	{"konnte host ", 3},
+	{"ping: unknown host ", 3},
+	{"ping: cannot resolve ", 3},
+	{"ping: ", 3},
 	{"resolving host ", 3},
 	{"lookup of ", 3},
 	{"smtp connection to (", 3}, // Email::Sender
@@ -919,6 +930,9 @@ func (s *settings) pair(b *Block, line []byte, base int, p *labelled) {
 	value := line[p.from:p.to]
 	switch p.kind {
 	case labelServer:
+		if p.label == "server" && b.tellsNames(value, base+len(line)) {
+			return
+		}
 		at := p.from
 		for _, scheme := range []string{"smtp://", "smtps://", "ssl://", "tls://"} {
 			if foldPrefix(line[at:p.to], scheme) {
@@ -962,6 +976,16 @@ func (s *settings) pair(b *Block, line []byte, base int, p *labelled) {
 			s.sender = a
 		}
 	}
+}
+
+// tellsNames reports whether the server of a label is the name server that dig
+// (10.0.0.53#53) or nslookup (its address in the line below) asked. next is the
+// offset of the end of the line.
+func (b *Block) tellsNames(value []byte, next int) bool {
+	if n := bytes.IndexByte(value, '#'); n > 0 && n+1 < len(value) && isDigit(value[n+1]) {
+		return true
+	}
+	return next+1 < len(b.Doc.Text) && foldPrefix(b.Doc.Text[next+1:], "address:")
 }
 
 // portValue reads the value of a port label; 0 if it is none.
@@ -1042,8 +1066,8 @@ func (s *settings) cues(b *Block, line []byte, base int) {
 			for at < len(line) && (line[at] == ' ' || line[at] == '"' || line[at] == '\'' || line[at] == '\\' || line[at] == '(' || line[at] == '`') {
 				at++
 			}
-			for at < len(line) && line[at] == '-' && c.words[len(c.words)-1] == ' ' {
-				n := bytes.IndexByte(line[at:], ' ') // an option of a command
+			for at < len(line) && (line[at] == '-' || line[at] == '@' || line[at] == '+') && c.words[len(c.words)-1] == ' ' {
+				n := bytes.IndexByte(line[at:], ' ') // an option of a command, the name server that dig asks
 				if n < 0 {
 					break
 				}

@@ -283,6 +283,14 @@ var programPhrases = []programPhrase{
 	{"not found: host", transcript.FaultDNS, transcript.StageResolve, effectFault},
 	{"is unknown. the server may be incorrectly configured", transcript.FaultDNS, transcript.StageResolve, effectFault},
 	{"nxdomain", transcript.FaultDNS, transcript.StageResolve, effectFault},
+	{"servfail", transcript.FaultDNS, transcript.StageResolve, effectFault},
+	{"dns request timed out", transcript.FaultDNS, transcript.StageResolve, effectFault}, // nslookup of Windows
+	{"non-existent domain", transcript.FaultDNS, transcript.StageResolve, effectFault},
+	{"can't find ", transcript.FaultNone, "", effectNothing},                                   // … and its other reasons
+	{"no servers could be reached", transcript.FaultDNS, transcript.StageResolve, effectFault}, // dig, host, nslookup
+	{"dns name does not exist", transcript.FaultDNS, transcript.StageResolve, effectFault},     // PowerShell's Resolve-DnsName
+	{"could not find host ", transcript.FaultDNS, transcript.StageResolve, effectFault},        // ping of Windows
+	{"konnte host ", transcript.FaultDNS, transcript.StageResolve, effectFault},
 	{"could not find the host \"", transcript.FaultDNS, transcript.StageResolve, effectFault}, // mutt
 	{"dns error", transcript.FaultDNS, transcript.StageResolve, effectFault},
 	{"dns lookup", transcript.FaultDNS, transcript.StageResolve, effectFault},
