@@ -50,6 +50,9 @@ func replyDo(obs *Observation) string {
 			return d.do
 		}
 	}
+	if obs.Kind == transcript.KindRateLimited && obs.Reply.Class() == 4 {
+		return "over the sending limit, send slower" // a queue tries again by itself
+	}
 	return ruleOf(obs.Kind).do
 }
 
@@ -59,6 +62,9 @@ func replyNext(obs *Observation) string {
 		if d, ok := deniedAfter(obs.Port, obs.AuthTried, obs.LoggedIn); ok {
 			return d.next
 		}
+	}
+	if obs.Kind == transcript.KindRateLimited && obs.Reply.Class() == 4 {
+		return "send slower and let the queue retry; the port is not the fault"
 	}
 	return ruleOf(obs.Kind).next
 }

@@ -72,6 +72,13 @@ func yes(b bool, is, isNot string) []string {
 
 var catalogue = []catalogueTest{
 	{
+		id: "look-mx", do: "look up the MX record of the refused recipient's domain: does it point to the relay?",
+		who: SenderSystem, cost: costSeconds, price: 1,
+		look: func(_ *policy.World, es []*ending) []string {
+			return yes(es[0].intent == "" && es[0].inbound == transcript.Yes, "it does", "it does not")
+		},
+	},
+	{
 		id: "ask-intent", do: "ask how the customer means to send: is a user name and password entered in the sending system, or does it send by its address?",
 		who: SenderSystem, cost: costSeconds, price: 1,
 		look: func(_ *policy.World, es []*ending) []string {
@@ -266,13 +273,6 @@ var catalogue = []catalogueTest{
 		who: SenderSystem, cost: costMinutes, price: 3,
 		look: func(w *policy.World, _ []*ending) []string {
 			return yes(w.Client.Pool, "RegularRelayOutboundPool", "no")
-		},
-	},
-	{
-		id: "look-mx", do: "look up the MX record of the refused recipient's domain: does it point to the relay?",
-		who: SenderSystem, cost: costMinute, price: 2,
-		look: func(_ *policy.World, es []*ending) []string {
-			return yes(es[0].intent == "" && es[0].inbound == transcript.Yes, "it does", "it does not")
 		},
 	},
 	{

@@ -239,7 +239,7 @@ func outcomeFinding(g *judgement) string {
 	switch {
 	case g.out.Verdict == Refused && g.obs.Kind == transcript.KindRelayDenied:
 		return findingRelayDenied
-	case g.out.Verdict == NeverReached && g.item != nil && !g.item.Reply.IsZero() && deniedWords(g.obs.Kind):
+	case g.out.Verdict == NeverReached && g.item != nil && !g.item.Reply.IsZero() && deniedWords(&g.obs):
 		return findingForeignDenied
 	case g.item != nil && g.item.Expired && (g.out.Verdict == Deferred || g.out.Verdict == Refused) && !g.item.Reply.IsZero():
 		return findingQueueExpired
@@ -259,10 +259,14 @@ func dialogueFinding(g *judgement) string {
 	return ""
 }
 
-func deniedWords(k transcript.Kind) bool {
-	switch k {
-	case transcript.KindRelayDenied, transcript.KindMicrosoftAttribution, transcript.KindMicrosoftRelayDenied, transcript.KindExchangeRelayDenied, transcript.KindRateLimited:
+// deniedWords reports whether a reply has the words for a denial of relaying. The
+// service's limit has them, other limits do not.
+func deniedWords(obs *Observation) bool {
+	switch obs.Kind {
+	case transcript.KindRelayDenied, transcript.KindMicrosoftAttribution, transcript.KindMicrosoftRelayDenied, transcript.KindExchangeRelayDenied:
 		return true
+	case transcript.KindRateLimited:
+		return obs.Reply.Enhanced == "5.5.0"
 	}
 	return false
 }

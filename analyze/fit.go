@@ -118,7 +118,7 @@ func (e *ending) sameReply(q *question) bool {
 		return q.fault == transcript.FaultNone && (q.verdict == Refused || q.verdict == InboundRefused) == (e.code/100 == 5) &&
 			(q.verdict == Refused || q.verdict == InboundRefused || q.verdict == Deferred)
 	}
-	if q.class != 0 && q.class != e.code/100 {
+	if q.class != 0 && q.class != e.code/100 && !isLimit(q.kind) {
 		return false
 	}
 	if q.kind != "" && e.kind != "" || q.words {
@@ -132,7 +132,8 @@ func (e *ending) sameReply(q *question) bool {
 
 // senderWords are replies about the sender that Postfix has and that were not
 // seen from the service, which says "Relay access denied" instead; each with the
-// rules of the policy that decide what they speak of.
+// rules of the policy that decide what they speak of. Limits it says in its own
+// words, too: other programs say them for good or for now.
 var senderWords = []struct {
 	kind  transcript.Kind
 	rules []policy.RuleID
@@ -140,6 +141,8 @@ var senderWords = []struct {
 	{transcript.KindSenderRejected, []policy.RuleID{"C0", "C1", "C2", "C3", "C4", "C5"}}, // the sender, for a reason not named
 	{transcript.KindSenderNotOwned, []policy.RuleID{"C4", "C5"}},                         // the address is not one that the login may use
 	{transcript.KindSenderNotLoggedIn, []policy.RuleID{"N1", "P2"}},
+	{transcript.KindSenderDeferred, []policy.RuleID{"I6"}}, // put off, for a reason not named
+	{transcript.KindThrottled, []policy.RuleID{"C7", "I6"}},
 }
 
 // foreseen reports whether the kind is another wording for what the ending's rule

@@ -311,9 +311,9 @@ func (g *judgement) words(host string) (what, do string) {
 			return "the connection to " + host + " broke at " + o.Stage, "look for a firewall in between"
 		}
 		if g.item != nil && g.item.Expired {
-			return host + " put the mail off" + g.inBrackets() + " until the sender gave up", rule.do
+			return host + " put the mail off" + g.inBrackets() + " until the sender gave up", replyDo(&g.obs)
 		}
-		return host + " put the mail off" + g.inBrackets(), orDo(rule.do, "let the queue retry")
+		return host + " put the mail off" + g.inBrackets(), orDo(replyDo(&g.obs), "let the queue retry")
 	case HandshakeFailed:
 		return g.handshakeWords(host)
 	case Unreachable:

@@ -110,6 +110,10 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 	hop, byRelay := j.carried(c, it)
 
 	g.obs = j.observe(c, it, stage, kind)
+	if kind == transcript.KindThrottled || kind == transcript.KindSenderDeferred {
+		kind = whoseLimit(kind, j.came(c, it, &g.obs))
+		g.obs.Kind = kind
+	}
 	local := it.Reply.IsZero() && !it.LocalReply.IsZero()
 	var broke transcript.Stage // where the dialogue broke first, when that is not where it failed
 

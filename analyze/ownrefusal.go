@@ -40,6 +40,13 @@ var ownRefusals = []ownRefusal{
 	{"", "virus", "look at its virus scanner", "look at the attachment and the virus scanner of the sending system"},
 }
 
+// ownLimit is what a sending system's own limit on messages asks for, whatever its
+// words are.
+var ownLimit = ownRefusal{
+	do:   "wait, or have its limit raised",
+	next: "the sending system's own limit on messages is reached: wait, send slower, or have its administrator raise it",
+}
+
 // stoppedFor is why the sending system stopped the mail itself, nil where its
 // words do not say or another host refused.
 func (g *judgement) stoppedFor() *ownRefusal {
@@ -55,6 +62,9 @@ func (g *judgement) stoppedFor() *ownRefusal {
 		if (x.enhanced == "" || x.enhanced == g.out.Reply.Enhanced) && strings.Contains(text, x.words) {
 			return x
 		}
+	}
+	if isLimit(g.obs.Kind) {
+		return &ownLimit
 	}
 	return nil
 }

@@ -120,6 +120,8 @@ func (j *judge) direction(c *ndr.Case, it *ndr.Item, g *judgement, kind transcri
 		case kind == transcript.KindRelayDenied, kind == transcript.KindRateLimited, kind == transcript.KindSenderMarkedInvalid,
 			kind == transcript.KindSenderRejected:
 			return Outbound
+		case kind == transcript.KindThrottled:
+			return UnknownDirection // whose limit it is was not said
 		}
 	}
 	switch {

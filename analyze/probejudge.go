@@ -252,7 +252,7 @@ func greeting(e *transcript.Exchange) bool {
 // failed fills in the verdict of a session that broke at exchange e: the table
 // place × (no whole valid reply, 4xx, 5xx).
 func (j *probeJudge) failed(g *sessionJudgement, e *transcript.Exchange, place transcript.Stage) {
-	g.kind = transcript.KindOf(e.Reply)
+	g.kind = whoseLimit(transcript.KindOf(e.Reply), g.came())
 	g.stage = place
 	class := e.Reply.Class()
 	if class == 4 || class == 5 {

@@ -240,7 +240,7 @@ func judgementOf(r *Report, i int) judgement {
 	g := judgement{out: restateOutcome(r.Outcomes[i])}
 	o := &g.out
 	g.obs.Reply = replyBack(&o.Reply)
-	g.obs.Kind = transcript.KindOf(g.obs.Reply)
+	g.obs.Kind = whoseLimit(transcript.KindOf(g.obs.Reply), o.Direction)
 	g.obs.Stage = transcript.Stage(o.Stage)
 	g.obs.Port = o.Port
 	g.tests = restateTests(r.NextTests)

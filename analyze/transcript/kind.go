@@ -19,6 +19,9 @@ const (
 	// KindRateLimited: a sending limit was passed. The service says it in the
 	// words of KindRelayDenied, with the enhanced code 5.5.0.
 	KindRateLimited Kind = "rate-limited"
+	// KindThrottled: a limit on messages was passed, and the words do not say
+	// whether the sender sent too many or the recipient gets too many.
+	KindThrottled Kind = "throttled"
 	// KindInvalidRecipient: "Invalid recipient: <r>", with which OpenSMTPD
 	// refuses to relay and refuses an unknown address alike.
 	KindInvalidRecipient Kind = "invalid-recipient"
@@ -42,8 +45,10 @@ const (
 	KindSenderNotOwned Kind = "sender-not-owned"
 	// KindSenderDomainUnresolvable: DNS does not know the sender's domain.
 	KindSenderDomainUnresolvable Kind = "sender-domain-unresolvable"
-	// KindSenderDeferred: the sender is put off for now; the service does so
-	// when a recipient gets too much mail.
+	// KindRecipientThrottled: the recipient gets too much mail at once.
+	KindRecipientThrottled Kind = "recipient-throttled"
+	// KindSenderDeferred: the sender is put off for now, for a reason not named;
+	// the service does so when a recipient gets too much mail.
 	KindSenderDeferred Kind = "sender-deferred"
 	// KindSenderBlocked: the sender or its tenant is blocked for what it sent.
 	KindSenderBlocked Kind = "sender-blocked"
@@ -209,7 +214,7 @@ const (
 // reply; StageUnknown when they imply none.
 func (k Kind) Stage() Stage {
 	switch k {
-	case KindRelayDenied, KindRateLimited, KindInvalidRecipient, KindMicrosoftAttribution,
+	case KindRelayDenied, KindRateLimited, KindThrottled, KindRecipientThrottled, KindInvalidRecipient, KindMicrosoftAttribution,
 		KindMicrosoftRelayDenied, KindExchangeRelayDenied, KindSenderMarkedInvalid,
 		KindRecipientMarkedInvalid, KindSenderNotLoggedIn, KindSenderNotOwned,
 		KindSenderDomainUnresolvable, KindSenderDeferred, KindSenderRejected,
