@@ -294,7 +294,7 @@ func checkCases(t testing.TB, input []byte, cases []Case) {
 
 // isPlain reports whether nothing had to be undone in a quote.
 func isPlain(q []byte) bool {
-	return !bytes.ContainsAny(q, "=&<\r\n\x00") && !hasHigh(q)
+	return !bytes.ContainsAny(q, "=&<\\\r\n\x00") && !hasHigh(q)
 }
 
 func TestCorpus(t *testing.T) {

@@ -109,12 +109,16 @@ func (d *Document) undo(relays []string) {
 	}
 }
 
-// shift takes off what stands before lines and between them: colours, line
-// numbers, blanks, marks of quoting, the empty lines of a paste. It reports
+// shift takes off what stands before lines and between them: heads of what
+// shipped them, colours, line numbers, blanks, marks of quoting, the empty lines of a paste. It reports
 // whether anything did.
 func (d *Document) shift() bool {
-	shifted := d.uncolour()
+	shifted := d.unship()
 	if shifted {
+		d.index()
+	}
+	if d.uncolour() {
+		shifted = true
 		d.index()
 	}
 	if d.unnumber() {

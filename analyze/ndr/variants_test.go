@@ -68,6 +68,19 @@ var variants = []struct {
 	{"colours", func(s string) string {
 		return eachLine("\x1b[1m"+strings.ReplaceAll(strings.TrimSuffix(s, "\n"), " said: ", "\x1b[0m said: \x1b[31m"), "\x1b[0m\x1b[K")
 	}},
+	{"Kubernetes", func(s string) string { return eachLine(s, "2026-11-24T09:12:45.123456789Z stderr F ") }},
+	{"docker compose", func(s string) string { return eachLine(s, "web-1  | ") }},
+	{"journal of an application", func(s string) string { return eachLine(s, "2026-11-24T09:12:45+00:00 web7 shop[811]: ") }},
+	{"string of a collector", func(s string) string {
+		return `{"log":` + inJSON(s) + `,"stream":"stderr","time":"2026-11-24T09:12:45.1Z"}` + "\n"
+	}},
+	{"strings of a collector", func(s string) string {
+		var b strings.Builder
+		for _, l := range strings.Split(strings.TrimSuffix(s, "\n"), "\n") {
+			b.WriteString(`{"@timestamp":"2026-11-24T09:12:45.1Z","message":` + inJSON(l) + `,"host":{"name":"web7"},"level":"error"}` + "\n")
+		}
+		return b.String()
+	}},
 	{"tabs for indents", func(s string) string { return strings.ReplaceAll(s, "\n    ", "\n\t") }},
 	{"upper case hosts", func(s string) string {
 		return strings.NewReplacer("outbound-us1.ppe-hosted.com", "OUTBOUND-US1.PPE-HOSTED.COM", "mx.firma.example", "MX.Firma.EXAMPLE").Replace(s)
@@ -88,6 +101,14 @@ var variants = []struct {
 	{"attached", func(s string) string {
 		return "From: a@kunde.example\nTo: b@kunde.example\nSubject: see there\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: text/plain\n\nsee there\n--m\nContent-Type: message/rfc822\n\nFrom: MAILER-DAEMON@mx.firma.example\nTo: a@kunde.example\nSubject: Undelivered\nContent-Transfer-Encoding: quoted-printable\nContent-Type: text/plain; charset=utf-8\n\n" + quoted(s) + "\n--m--\n"
 	}},
+}
+
+func inJSON(s string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
 }
 
 func eachLine(s, mark string) string {
