@@ -3,7 +3,8 @@ package ndr
 import (
 	"bytes"
 	"slices"
-	"unicode/utf8"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
 
 // What ships the output of programs puts it into a form of its own: a head
@@ -225,7 +226,7 @@ func unescapeInto(r *rewriter, source []byte, from, to int) {
 			break
 		}
 		i += n
-		put, size := escapeAt(source[i:to])
+		put, size := transcript.Escaped(source[i:to])
 		if size == 0 {
 			i++
 			continue
@@ -236,59 +237,6 @@ func unescapeInto(r *rewriter, source []byte, from, to int) {
 		at = i
 	}
 	r.copy(at, to)
-}
-
-// escapeAt reads the escape that s begins with: what it stands for and its
-// length; 0 if it is none.
-func escapeAt(s []byte) (put []byte, n int) {
-	if len(s) < 2 {
-		return nil, 0
-	}
-	switch s[1] {
-	case 'n':
-		return lf, 2
-	case 'r':
-		if bytes.HasPrefix(s[2:], []byte(`\n`)) {
-			return lf, 4
-		}
-		return lf, 2
-	case 't':
-		return []byte{'\t'}, 2
-	case '"', '\\', '/', '\'':
-		return s[1:2], 2
-	case 'u':
-		c, n := rune(0), 2
-		for n < 6 && n < len(s) && unhex(s[n]) >= 0 {
-			c = c<<4 | rune(unhex(s[n]))
-			n++
-		}
-		if n < 6 || c < ' ' && c != '\t' && c != '\n' {
-			return nil, 0 // ESC and its like stay escaped
-		}
-		if c >= 0xd800 && c < 0xdc00 && len(s) >= 12 && s[6] == '\\' && s[7] == 'u' {
-			low, k := rune(0), 8
-			for k < 12 && unhex(s[k]) >= 0 {
-				low = low<<4 | rune(unhex(s[k]))
-				k++
-			}
-			if k == 12 && low >= 0xdc00 && low < 0xe000 {
-				return utf8.AppendRune(nil, 0x10000+(c-0xd800)<<10+(low-0xdc00)), 12
-			}
-		}
-		return utf8.AppendRune(nil, c), 6
-	}
-	return nil, 0
-}
-
-// textKeys are the names under which collectors keep the line of a program.
-var textKeys = []string{"log", "message", "msg", "MESSAGE", "@message", "textPayload", "line", "_raw", "text", "body", "content", "short_message", "full_message", "output"}
-
-// factKeys are names of objects that tell a failure in fields: events of a
-// sending service, an error of Node with its reply. They have readers of their
-// own.
-var factKeys = []string{
-	"event", "eventType", "notificationType", "RecordType", "response", "responseCode", "command", "recipient", "recipients", "rcpt", "delivery-status", "dsn",
-	"bounce", "smtp-id", "status_code", "errno", "syscall", "code", "schema_version", "queue_id", "recipient_status",
 }
 
 // unjson takes the lines of a program out of the JSON that a collector keeps them
@@ -303,7 +251,7 @@ func (d *Document) unjson() bool {
 	if start >= len(text) || text[start] != '{' && text[start] != '[' {
 		return false
 	}
-	values := textValues(text[start:])
+	values := transcript.CollectorStrings(text[start:])
 	if len(values) == 0 {
 		return false
 	}
@@ -320,83 +268,4 @@ func (d *Document) unjson() bool {
 	d.apply(r)
 	d.odd = true
 	return true
-}
-
-// textValues are the strings behind the textKeys of a text that is JSON and
-// nothing else, without their quotes. It gives none where the JSON tells facts in
-// fields of its own, or holds more JSON in its strings.
-func textValues(text []byte) [][2]int {
-	var values [][2]int
-	key := []byte(nil) // the last string, as long as it may be a key
-	for i := 0; i < len(text); {
-		switch c := text[i]; {
-		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
-			i++
-		case c == ',' || c == '{' || c == '}' || c == '[' || c == ']':
-			key = nil
-			i++
-		case c == ':':
-			if key == nil {
-				return nil
-			}
-			named := string(key)
-			key = nil
-			i++
-			for i < len(text) && (text[i] == ' ' || text[i] == '\t') {
-				i++
-			}
-			if slices.Contains(factKeys, named) {
-				return nil
-			}
-			if i >= len(text) || text[i] != '"' {
-				continue
-			}
-			end := stringEnd(text, i)
-			if end < 0 {
-				return nil
-			}
-			if slices.Contains(textKeys, named) {
-				v := text[i+1 : end-1]
-				if len(v) > 0 && (v[0] == '{' || v[0] == '[') && bytes.Contains(v, []byte(`\"`)) {
-					return nil
-				}
-				values = append(values, [2]int{i + 1, end - 1})
-			}
-			i = end
-		case c == '"':
-			end := stringEnd(text, i)
-			if end < 0 {
-				return nil
-			}
-			key = text[i+1 : end-1]
-			i = end
-		case isDigit(c) || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E':
-			i++
-		case c == 't' && bytes.HasPrefix(text[i:], []byte("true")):
-			i += 4
-		case c == 'n' && bytes.HasPrefix(text[i:], []byte("null")):
-			i += 4
-		case c == 'f' && bytes.HasPrefix(text[i:], []byte("false")):
-			i += 5
-		default:
-			return nil
-		}
-	}
-	return values
-}
-
-// stringEnd is the offset behind the string that begins at text[i]; -1 if it
-// does not end in its line.
-func stringEnd(text []byte, i int) int {
-	for i++; i < len(text); i++ {
-		switch text[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		case '\n':
-			return -1
-		}
-	}
-	return -1
 }

@@ -108,7 +108,8 @@ func (v *view) source(h hit) []hit {
 const maxView = 1 << 20
 
 // decodedViews are the other readings of a text: quoted-printable undone, HTML
-// as text, hex dumps as what they dump. The first two are given to look, one
+// as text, what containers and collectors ship without their heads and escapes,
+// hex dumps as what they dump. All but the last are given to look, one
 // after the other, since they are as large as the text; the dumps are returned.
 // What is covered makes no sense but in its other reading.
 func decodedViews(text string, look func(*view)) (dumps []*view, covered [][2]int) {
@@ -141,6 +142,9 @@ func decodedViews(text string, look func(*view)) (dumps []*view, covered [][2]in
 			look(v.html(text, from, to))
 			room = v.runs[:0] // the parts of a large text take turns
 		})
+	}
+	if shipped := shippedViews(text, look); len(covered) == 0 {
+		covered = shipped
 	}
 	if len(covered) > 0 {
 		return nil, covered
