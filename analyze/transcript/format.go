@@ -22,6 +22,7 @@ type FormatOptions struct {
 //
 //	=== Session: probe
 //	=== Server: host=outbound-us1.ppe-hosted.com, address=192.0.2.10, port=587
+//	=== Plan: intent=auth, credential=true, stop-after=envelope
 //	=== Trying outbound-us1.ppe-hosted.com:587...
 //	=== Connected to outbound-us1.ppe-hosted.com.
 //	<-  220 mx1-us1.ppe-hosted.com ESMTP PPE Hosted ESMTP Server
@@ -137,6 +138,9 @@ func (f *formatter) head() {
 	k.text("client", s.Client)
 	if len(k.b) > 0 {
 		f.line("===", "Server: "+k.String(), noTime)
+	}
+	if s.Plan != nil {
+		f.line("===", "Plan: "+s.Plan.keys().String(), noTime)
 	}
 }
 

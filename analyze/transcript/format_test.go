@@ -279,6 +279,16 @@ func (b *builder) session() Session {
 	faults := [...]Fault{"", "", FaultDNS, FaultTimeout, FaultTLS, FaultClosed, "odd (one)"}
 	s := Session{Source: b.text(), Server: b.text(), Client: b.text(), Address: b.text(), Port: b.n(3) * 25, Implicit: b.n(2) == 1}
 	if b.n(3) == 1 {
+		s.Plan = &Plan{
+			Intent: []string{"", "auth", "server", "both"}[b.n(4)], Credential: b.n(2) == 1,
+			StopAfter: []Stage{"", StageTLS, StageAuth, StageData}[b.n(4)], LoginSender: []string{"", "yes", "no"}[b.n(3)],
+			Partial: b.n(2) == 1,
+		}
+		for range b.n(3) {
+			s.Plan.From, s.Plan.To = append(s.Plan.From, b.text()), append(s.Plan.To, b.text())
+		}
+	}
+	if b.n(3) == 1 {
 		s.Before = []string{}
 		for range b.n(3) {
 			s.Before = append(s.Before, b.text())

@@ -23,6 +23,7 @@ type (
 		Address   string         `json:"address,omitempty"`
 		Port      int            `json:"port,omitempty"`
 		Implicit  bool           `json:"implicit,omitempty"`
+		Plan      *planJSON      `json:"plan,omitempty"`
 		Began     time.Time      `json:"began,omitzero"`
 		TLS       *tlsJSON       `json:"tls,omitempty"`
 		Before    []string       `json:"before_tls"`
@@ -30,6 +31,16 @@ type (
 		Exchanges []exchangeJSON `json:"exchanges"`
 		Span      spanJSON       `json:"span,omitzero"`
 		Escaped   bool           `json:"escaped,omitempty"`
+	}
+	planJSON struct {
+		Intent      string   `json:"intent,omitempty"`
+		Credential  bool     `json:"credential,omitempty"`
+		StopAfter   Stage    `json:"stop_after,omitempty"`
+		LoginSender string   `json:"login_sender,omitempty"`
+		From        []string `json:"from,omitempty"`
+		To          []string `json:"to,omitempty"`
+		Partial     bool     `json:"partial,omitempty"`
+		Escaped     bool     `json:"escaped,omitempty"`
 	}
 	tlsJSON struct {
 		Version   string           `json:"version,omitempty"`
@@ -142,6 +153,16 @@ func (s Session) MarshalJSON() ([]byte, error) {
 		Exchanges: make([]exchangeJSON, len(s.Exchanges)),
 	}
 	j.Escaped = escapeAll(&j.Before, &j.After, &j.Source, &j.Client, &j.Server, &j.Address)
+	if p := s.Plan; p != nil {
+		j.Plan = &planJSON{
+			Intent: p.Intent, Credential: p.Credential, StopAfter: p.StopAfter, LoginSender: p.LoginSender,
+			From: p.From, To: p.To, Partial: p.Partial,
+		}
+		x := j.Plan
+		stop := string(x.StopAfter)
+		x.Escaped = escapeAll(&x.From, &x.To, &x.Intent, &stop, &x.LoginSender)
+		x.StopAfter = Stage(stop)
+	}
 	if t := s.TLS; t != nil {
 		j.TLS = &tlsJSON{
 			Version: t.Version, Cipher: t.Cipher, Curve: t.Curve, Names: t.Names, Subject: t.Subject, Issuer: t.Issuer,
@@ -185,6 +206,18 @@ func (s *Session) UnmarshalJSON(b []byte) error {
 	*s = Session{
 		Source: j.Source, Client: j.Client, Server: j.Server, Address: j.Address, Port: j.Port,
 		Implicit: j.Implicit, Began: j.Began, Before: j.Before, After: j.After, Span: Span(j.Span),
+	}
+	if p := j.Plan; p != nil {
+		if p.Escaped {
+			stop := string(p.StopAfter)
+			unescapeAll(p.To)
+			unescapeAll(p.From, &p.Intent, &stop, &p.LoginSender)
+			p.StopAfter = Stage(stop)
+		}
+		s.Plan = &Plan{
+			Intent: p.Intent, Credential: p.Credential, StopAfter: p.StopAfter, LoginSender: p.LoginSender,
+			From: p.From, To: p.To, Partial: p.Partial,
+		}
 	}
 	if t := j.TLS; t != nil {
 		if t.Escaped {

@@ -224,6 +224,9 @@ func (r *reader) fault(text string, at time.Duration, span Span) {
 	}
 	e.Detail = detail
 	e.Fault = Fault(words)
+	if e.Reply.Span.IsZero() {
+		e.Reply.Span = span
+	}
 	for _, w := range faultWords {
 		if w.words == words {
 			e.Fault = w.fault
@@ -266,6 +269,12 @@ func (r *reader) tell(body string, at time.Duration, span Span) bool {
 			return true
 		case "Server":
 			eachKey(list, func(k, v string) { serverKey(s, k, v) })
+			return true
+		case "Plan":
+			if s.Plan == nil {
+				s.Plan = new(Plan)
+			}
+			eachKey(list, s.Plan.set)
 			return true
 		case "Offered":
 			r.offered(list)

@@ -103,7 +103,7 @@ type Reply struct {
 	// At holds, beside each line, when it was complete, since Session.Began.
 	// Nil when the source has no times.
 	At   []time.Duration
-	Span Span
+	Span Span // of the lines; where there are none, of the words for the fault in their place
 }
 
 // Exchange is one command and its reply, or the fault in place of the reply.
@@ -184,5 +184,19 @@ type Session struct {
 	Before    []string // EHLO keywords with parameters before TLS; nil: not seen
 	After     []string // the same inside TLS; nil: not seen
 	Exchanges []Exchange
+	Plan      *Plan // what the run that made it was to try; nil: not known
 	Span      Span
+}
+
+// Plan is what a reader has to know of the run that made a session to judge it
+// as that run did: to whoever means to log in, a refusal on port 25 is no
+// problem, and a step that nobody wanted was not left out.
+type Plan struct {
+	Intent      string   // "auth", "server" or "both"; empty: not stated
+	Credential  bool     // a login was to be tried
+	StopAfter   Stage    // last stage to try, connect to data; empty: envelope
+	LoginSender string   // "yes" or "no": the first sender is the login's name; empty: not known
+	From        []string // senders that were to be tried, at most 200
+	To          []string // recipients, likewise
+	Partial     bool     // the run ended before it was done
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -109,7 +110,7 @@ Exit code: 0 ready as intended, 1 a problem, 3 inconclusive.`,
 	fs.StringSliceVar(&scenarios, "scenario", nil, "with --bundled: `NAME` of a fault to show; repeatable ('handoff relay --scenario list')")
 	f.register(fs, false)
 	p.causesFlag(fs)
-	fs.StringVar(&transcriptFile, "transcript", "", "save the dialogue with its times, secrets masked, to `FILE`")
+	fs.StringVar(&transcriptFile, "transcript", "", "save the dialogue with its times, secrets masked, and what was to be tried, to `FILE`; 'handoff analyze FILE' judges it as the probe was")
 	fs.StringVar(&fromReport, "from-report", "", "take host, port, sender and recipient from a JSON report in `FILE`, '-' for standard input")
 	fs.BoolVar(&asCommand, "as-command", false, "probe nothing: print the equal handoff, swaks and openssl lines, without the password")
 	return cmd
@@ -135,7 +136,7 @@ func (p *program) runProbe(ctx context.Context, j *job, transcriptFile, command 
 		return usage(strings.TrimPrefix(err.Error(), "probe: "))
 	}
 	if saved != nil {
-		if err := p.writeTranscript(saved, res.Sessions); err != nil {
+		if err := p.writeTranscript(saved, judged(j, res)); err != nil {
 			return err
 		}
 	}
@@ -263,8 +264,15 @@ func (p *program) plainStderr() io.Writer {
 	return p.stderr
 }
 
-func (p *program) writeTranscript(s *sink, sessions []transcript.Session) error {
+// writeTranscript writes the sessions of a probe with what it was to try, so
+// that "handoff analyze" judges the file as the probe was judged.
+func (p *program) writeTranscript(s *sink, run analyze.Probe) error {
+	sessions := slices.Clone(run.Sessions)
 	for i := range sessions {
+		sessions[i].Plan = &transcript.Plan{
+			Intent: string(run.Intent), Credential: run.Planned.Credential, StopAfter: run.Planned.StopAfter,
+			LoginSender: run.Planned.LoginSender, From: run.Planned.From, To: run.Planned.To, Partial: run.Partial,
+		}
 		if i > 0 {
 			_, _ = io.WriteString(s.w, "\n")
 		}
