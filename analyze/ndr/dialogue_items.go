@@ -345,7 +345,11 @@ func readOwn(b *Block) []Case {
 		if s.Source == "" {
 			s.Source = "handoff"
 		}
-		cases = append(cases, Case{Format: "handoff", Nature: NatureDialogue, Span: s.Span, Items: sessionItems(s, server, hidden, false)})
+		c := Case{Format: "handoff", Nature: NatureDialogue, Span: s.Span, Items: sessionItems(s, server, hidden, false)}
+		if s.Plan != nil {
+			c.Probed = s
+		}
+		cases = append(cases, c)
 	}
 	return cases
 }

@@ -136,6 +136,10 @@ type Case struct {
 	DirIn, DirOut bool
 	Notes         []Note
 	Partial       bool // a limit was hit; the reading is incomplete
-	Span          transcript.Span
-	Written       time.Time // Date of the report; zero: not stated
+	// Probed is a session that a probe of handoff wrote with its plan, for
+	// judging it as the probe did; Items are what it shows without the plan. Nil
+	// otherwise.
+	Probed  *transcript.Session
+	Span    transcript.Span
+	Written time.Time // Date of the report; zero: not stated
 }

@@ -330,6 +330,10 @@ func (d *divider) line(at, end int, line, next []byte) {
 		// Servers that write into one log.
 		d.voiced = end
 		return
+	case r.voice == voiceSwaks && d.voice == voiceOwn && !d.blank:
+		// Without its times handoff's transcript has the marks of swaks.
+		d.voiced = end
+		return
 	default:
 		d.cut(section{start: at})
 	}

@@ -31,6 +31,7 @@ const (
 	voiceSSMTP
 	voiceLetters
 	voiceQueue
+	voiceOwn // a transcript of handoff itself
 	voiceLog // voiceLog+mta
 )
 
@@ -46,6 +47,7 @@ type voiceRow struct {
 // voiceRows are looked for at the beginning of a line, or behind its stamp. The
 // first that fits counts.
 var voiceRows = []voiceRow{
+	{"=== Session: ", voiceOwn, true, false},
 	{"=== Trying ", voiceSwaks, true, false},
 	{"=== Connection closed", voiceSwaks, false, true},
 	{"=== Connected to ", voiceSwaks, false, false},
