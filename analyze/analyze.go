@@ -147,6 +147,11 @@ func trimPartial(b []byte) []byte {
 }
 
 func judgeCases(cases []ndr.Case, text []byte, in *Input, o Options) *Report {
+	for i := range cases {
+		if cases[i].Probed != nil {
+			return judgeSaved(cases, text, in, o)
+		}
+	}
 	j := newJudge(&o, quoteOf(text))
 	all := make([]judgement, 0, 1) // most mails have one, which needs no heap
 	for i := range cases {

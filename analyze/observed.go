@@ -19,6 +19,14 @@ func ObserveText(input []byte, o Options) []Observation {
 	text, _ := unpacked(input)
 	cases := ndr.Options{RelayDomains: o.RelayDomains}.Read(text)
 	j := newJudge(&o, quoteOf(text))
+	probes, cases := savedProbes(cases)
+	var out []Observation
+	for i := range probes {
+		out = append(out, ObserveProbe(probes[i], o)...)
+	}
+	if len(probes) > 0 && !tellMore(cases) {
+		return out
+	}
 	var all []judgement
 	for i := range cases {
 		items := mergeItems(&cases[i])
@@ -26,8 +34,7 @@ func ObserveText(input []byte, o Options) []Observation {
 			all = append(all, j.judgeItem(&cases[i], &items[k]))
 		}
 	}
-	all = append(all, j.itemless(cases, len(all) > 0)...)
-	var out []Observation
+	all = append(all, j.itemless(cases, len(all) > 0 || len(probes) > 0)...)
 	for _, g := range settle(all) {
 		if explained(&g) {
 			out = append(out, g.obs)

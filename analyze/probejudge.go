@@ -31,12 +31,16 @@ func JudgeProbe(p Probe, o Options) *Report {
 		p.Intent = IntentAuth
 	}
 	o.Facts.Intent = p.Intent
-	j := newProbeJudge(&p, &o)
+	return newProbeJudge(&p, &o).worded()
+}
+
+// worded is the report in the words that fit the relay and the user's pages.
+func (j *probeJudge) worded() *Report {
 	r := j.report()
 	if j.other() {
 		r.sayOther()
 	}
-	o.Explainer.reword(r)
+	j.o.Explainer.reword(r)
 	return r
 }
 
@@ -46,7 +50,10 @@ type probeJudge struct {
 	o       *Options
 	domains []string
 	ours    bool // the target is under a known relay domain
-	all     []sessionJudgement
+	// cite quotes the text that the sessions were read from; nil where there is
+	// none, and the evidence has the lines of their text form.
+	cite func(transcript.Span, string) (Evidence, bool)
+	all  []sessionJudgement
 }
 
 // sessionJudgement is the verdict of one session and how it was reached.

@@ -24,6 +24,12 @@ const (
 // reply is the answer to exchange i as evidence: the last line of its reply, or
 // the line that tells of its fault.
 func (j *probeJudge) reply(s *transcript.Session, i int) []Evidence {
+	if j.cite != nil {
+		if e, ok := j.cite(s.Exchanges[i].Reply.Span, roleReply); ok {
+			return []Evidence{e}
+		}
+		return []Evidence{}
+	}
 	// Every line of a reply and every fault has one line of its own, so the
 	// line is found by counting.
 	mark, n := markSaid, 0

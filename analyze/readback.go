@@ -153,8 +153,13 @@ func rejudge(r *Report, in *Input, o Options) *Report {
 		p.Intent = IntentAuth
 	}
 	o.Facts.Intent = p.Intent
-	j := newProbeJudge(&p, &o)
-	out := j.report()
+	return newProbeJudge(&p, &o).analysis(in)
+}
+
+// analysis is the report on a probe that was read: its one outcome is the
+// deciding session's.
+func (j *probeJudge) analysis(in *Input) *Report {
+	out := j.worded()
 	out.Kind = "analysis"
 	out.Input = in
 	if d := j.decisive(j.chosen()); d != nil {
@@ -167,7 +172,7 @@ func rejudge(r *Report, in *Input, o Options) *Report {
 func (j *probeJudge) outcome(g *sessionJudgement, causes []Cause) Outcome {
 	o := Outcome{
 		Verdict: g.verdict, Stage: string(g.stage), Party: g.party, Direction: g.direction,
-		Port: g.s.Port, Confidence: g.confidence, Evidence: []Evidence{}, Causes: causes,
+		Port: g.s.Port, Confidence: g.confidence, Evidence: j.shown(g), Causes: causes,
 		Sender: g.obs.Sender, Recipient: g.obs.Recipient,
 	}
 	if o.Causes == nil {
@@ -191,17 +196,28 @@ func (j *probeJudge) outcome(g *sessionJudgement, causes []Cause) Outcome {
 
 // reanalyze joins reports of handoff that hold outcomes, or several reports.
 func reanalyze(reports []*Report, in *Input, o Options) *Report {
+	for i, r := range reports {
+		if r.Kind == "probe" {
+			sub := *in
+			reports[i] = rejudge(r, &sub, o)
+			in.Truncated = in.Truncated || sub.Truncated
+			continue
+		}
+		r.Sessions = nil // its outcomes are taken, not judged again
+		if r.Input != nil && r.Input.Truncated {
+			in.Truncated = true
+		}
+	}
+	return joined(reports, in)
+}
+
+// joined is one report of several that are judged, or of one that is taken at
+// its outcomes.
+func joined(reports []*Report, in *Input) *Report {
 	var all []judgement
 	out := &Report{SchemaVersion: SchemaVersion, Kind: "analysis", Input: in, Findings: []Finding{}, NextTests: []NextTest{}}
 	for _, r := range reports {
-		if r.Kind == "probe" {
-			sub := *in
-			r = rejudge(r, &sub, o)
-			in.Truncated = in.Truncated || sub.Truncated
-			out.Sessions = append(out.Sessions, r.Sessions...)
-		} else if r.Input != nil && r.Input.Truncated {
-			in.Truncated = true
-		}
+		out.Sessions = append(out.Sessions, r.Sessions...)
 		for i := range r.Outcomes {
 			if len(all) == maxOutcomes {
 				in.Truncated = true

@@ -50,6 +50,21 @@ func hide(r *Report, text []byte, cases []ndr.Case) {
 		mask(&o.Sender)
 		quotes(o.Evidence)
 	}
+	for i := range r.Sessions {
+		for _, list := range [][]string{r.Sessions[i].Capabilities.BeforeTLS, r.Sessions[i].Capabilities.AfterTLS} {
+			for k := range list {
+				mask(&list[k])
+			}
+		}
+		for k := range r.Sessions[i].Steps {
+			st := &r.Sessions[i].Steps[k]
+			mask(&st.Command)
+			mask(&st.Note)
+			if st.Reply != nil {
+				mask(&st.Reply.Text)
+			}
+		}
+	}
 	seen := false
 	for i := range r.Findings {
 		f := &r.Findings[i]

@@ -82,8 +82,9 @@ const maxLineShown = 4 << 10
 // evidenceLines keeps the lines that evidence points at, masked. The message
 // itself is not kept.
 func evidenceLines(m *mailbox.Message, r *analyze.Report) report.Lines {
+	var sessions report.Lines // of a probe that was read from its JSON; nil: none
 	if len(r.Sessions) > 0 {
-		return sessionLines(analyze.SessionsOf(r))
+		sessions = sessionLines(analyze.SessionsOf(r))
 	}
 	// Evidence names lines of the source; the message begins somewhere in it and
 	// may lack its middle.
@@ -104,7 +105,7 @@ func evidenceLines(m *mailbox.Message, r *analyze.Report) report.Lines {
 		}
 	})
 	if len(wanted) == 0 {
-		return nil
+		return sessions
 	}
 	kept := map[int]string{}
 	text := maskedText(m.Data)
@@ -122,6 +123,9 @@ func evidenceLines(m *mailbox.Message, r *analyze.Report) report.Lines {
 		line, start = line+1, i+1
 	}
 	return func(port, line int) (string, bool) {
+		if port != 0 && sessions != nil {
+			return sessions(port, line)
+		}
 		s, ok := kept[line]
 		return s, ok && port == 0
 	}
