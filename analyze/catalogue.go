@@ -28,6 +28,9 @@ type catalogueTest struct {
 	// stated reports whether a text says already what the look would show; nil:
 	// the comparison of worlds sees to that.
 	stated func(*question) bool
+	// age is the fact that says already since when what is looked at is there; nil:
+	// none does.
+	age func(*question) transcript.Fact
 	// probe is what is tried, for tests that are a try.
 	probe *TestProbe
 }
@@ -63,6 +66,9 @@ const (
 	costDay     = "a mail to somebody else"
 )
 
+// notYetAnHour ends what a look shows of something new.
+const notYetAnHour = ", for less than an hour"
+
 func yes(b bool, is, isNot string) []string {
 	if b {
 		return []string{is}
@@ -81,6 +87,7 @@ var catalogue = []catalogueTest{
 	{
 		id: "ask-intent", do: "ask how the customer means to send: is a user name and password entered in the sending system, or does it send by its address?",
 		who: SenderSystem, cost: costSeconds, price: 1,
+		stated: func(q *question) bool { return q.intent == IntentAuth || q.intent == IntentServer },
 		look: func(_ *policy.World, es []*ending) []string {
 			switch es[0].intent {
 			case IntentAuth:
@@ -177,6 +184,8 @@ var catalogue = []catalogueTest{
 	{
 		id: "look-users", do: "look under Users whether the sender's address is there, and since when",
 		who: RelayConfig, cost: costMinute, price: 2,
+		stated: func(q *question) bool { return q.registered == transcript.No },
+		age:    func(q *question) transcript.Fact { return q.userYoung },
 		look: func(w *policy.World, _ []*ending) []string {
 			for i := range w.Account.Users {
 				u := &w.Account.Users[i]
@@ -187,7 +196,7 @@ var catalogue = []catalogueTest{
 				case u.Invalid:
 					return []string{"it is marked invalid"}
 				case worldTime.Before(u.LiveAt):
-					return []string{"it is there, for less than an hour"}
+					return []string{"it is there" + notYetAnHour}
 				}
 				return []string{"it is there"}
 			}
@@ -197,13 +206,14 @@ var catalogue = []catalogueTest{
 	{
 		id: "look-credentials", do: "look under Domains > SMTP Authentication whether a credential with this user name is there, and since when",
 		who: RelayConfig, cost: costMinute, price: 2,
+		age: func(q *question) transcript.Fact { return q.credYoung },
 		look: func(w *policy.World, _ []*ending) []string {
 			for i := range w.Account.Credentials {
 				cr := &w.Account.Credentials[i]
 				if !strings.EqualFold(cr.Username, w.Client.Username) || cr.State(worldTime) == policy.CredentialDeleted {
 					continue
 				}
-				return yes(cr.State(worldTime) == policy.CredentialPending, "it is there, for less than an hour", "it is there")
+				return yes(cr.State(worldTime) == policy.CredentialPending, "it is there"+notYetAnHour, "it is there")
 			}
 			return []string{"it is not there"}
 		},
@@ -231,6 +241,7 @@ var catalogue = []catalogueTest{
 	{
 		id: "look-domain", do: "look under Domains at the sender's domain: is it there, verified, inbound and outbound relay on, and since when?",
 		who: RelayConfig, cost: costMinute, price: 2,
+		age: func(q *question) transcript.Fact { return q.domainYoung },
 		look: func(w *policy.World, _ []*ending) []string {
 			d := ourDomain(w.Account, w.Client.Sender)
 			switch {
@@ -243,7 +254,7 @@ var catalogue = []catalogueTest{
 			case !d.Outbound:
 				return []string{"outbound relay is off"}
 			case worldTime.Before(d.LiveAt):
-				return []string{"all is on, for less than an hour"}
+				return []string{"all is on" + notYetAnHour}
 			}
 			return []string{"all is on"}
 		},
@@ -259,10 +270,11 @@ var catalogue = []catalogueTest{
 	{
 		id: "look-sending-servers", do: "look whether the public address of the sending system is listed under Sending Servers, and since when",
 		who: RelayConfig, cost: costMinutes, price: 3,
+		stated: func(q *question) bool { return q.listed == transcript.No },
 		look: func(w *policy.World, _ []*ending) []string {
 			for _, s := range w.Account.Servers {
 				if s.Prefix.Contains(w.Client.Address) {
-					return yes(worldTime.Before(s.LiveAt), "it is listed, for less than an hour", "it is listed")
+					return yes(worldTime.Before(s.LiveAt), "it is listed"+notYetAnHour, "it is listed")
 				}
 			}
 			return []string{"it is not listed"}

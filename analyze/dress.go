@@ -1,8 +1,11 @@
 package analyze
 
 import (
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
 
 // A test of the catalogue says what to do with any mail. Here it gets the host,
@@ -18,7 +21,7 @@ const (
 
 // dress puts what is known of the mail into the words of a test.
 func dress(t *NextTest, obs []Observation, f *Facts) string {
-	do := t.Do
+	do := unasked(t, obs, f)
 	if strings.Contains(do, placeHost) {
 		host, sender, recipient := mailOf(obs)
 		for _, x := range []struct{ hole, word, value string }{
@@ -106,4 +109,43 @@ func when(t *catalogueTest, obs []Observation, f *Facts) string {
 		}
 	}
 	return ", from " + at.Add(wait).Format("15:04 on 2006-01-02") + " on"
+}
+
+// told are questions that a fact has answered: what is left of them is asked. The
+// first row of a test that holds counts.
+var told = []struct {
+	test     string
+	known    func(*Facts) bool
+	old, new string // in the words of the test
+}{
+	{"look-credentials", func(f *Facts) bool { return f.CredentialAge > 0 }, andSince, ""},
+	{"look-users", func(f *Facts) bool { return f.Registered == transcript.Yes && f.UserAge > 0 }, "whether the sender's address is there, and since when", "whether the sender's address is marked invalid"},
+	{"look-users", func(f *Facts) bool { return f.Registered == transcript.Yes }, "whether the sender's address is there, and since when", "since when the sender's address is there"},
+	{"look-users", func(f *Facts) bool { return f.UserAge > 0 }, andSince, ""},
+	{"look-domain", func(f *Facts) bool { return f.DomainAge > 0 }, andSince, ""},
+	{
+		"look-sending-servers", func(f *Facts) bool { return f.Listed == transcript.Yes },
+		"whether the public address of the sending system is listed under Sending Servers, and since when", "under Sending Servers since when the public address of the sending system is listed",
+	},
+	{
+		"ask-forwarding", func(f *Facts) bool { return f.Forwarded == transcript.Yes },
+		"ask who wrote the message first: was it forwarded by a mailbox rule, or sent to a group with outside members?", "ask what passed the message on: a mailbox rule, or a group with outside members?",
+	},
+}
+
+const andSince = ", and since when"
+
+// unasked is what a test says to do without what the facts answer already.
+func unasked(t *NextTest, obs []Observation, f *Facts) string {
+	do := t.Do
+	for i := range told {
+		if r := &told[i]; r.test == t.ID && r.known(f) && strings.Contains(do, r.old) {
+			do = strings.Replace(do, r.old, r.new, 1)
+			break
+		}
+	}
+	if t.ID == "compare-sender" && len(f.OurDomains) > 0 && len(obs) > 0 && !slices.ContainsFunc(obs, func(o Observation) bool { return o.Sender == "" }) {
+		do = strings.Replace(do, " and with the domains of the account", "", 1)
+	}
+	return do
 }

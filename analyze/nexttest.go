@@ -184,7 +184,7 @@ func (d *Diagnosis) shows(t *catalogueTest, ends [][][]*ending) []showing {
 	}
 	for i := range d.sets {
 		for n, s := range d.sets[i].scenes {
-			words := t.show(s, ends[i][n])
+			words := d.aged(t, t.show(s, ends[i][n]))
 			if len(words) == 0 && !slices.Contains(silent, i) {
 				silent = append(silent, i)
 			}

@@ -123,7 +123,19 @@ func (s *scene) predictsTry(t *catalogueTest, q *question) bool {
 
 // show is what a test shows in one world; none: anything may be shown there.
 func (d *Diagnosis) show(t *catalogueTest, s *scene) []string {
-	return t.show(s, d.ends(s))
+	return d.aged(t, t.show(s, d.ends(s)))
+}
+
+// aged leaves out of what a test shows since when it is so, where that was told.
+func (d *Diagnosis) aged(t *catalogueTest, words []string) []string {
+	if t.age == nil || !slices.ContainsFunc(d.qs, func(q question) bool { return t.age(&q) != transcript.Unknown }) {
+		return words
+	}
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = strings.TrimSuffix(w, notYetAnHour)
+	}
+	return out
 }
 
 // ends are the endings of a world that are what was seen.
