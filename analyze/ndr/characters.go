@@ -68,6 +68,12 @@ func plainOf(c rune) (with byte, odd bool) {
 		return '"', true
 	case c == 0xff1a:
 		return ':', true
+	case c == 0x2039, c == 0xff1c:
+		return '<', true
+	case c == 0x203a, c == 0xff1e:
+		return '>', true
+	case c == 0xff20:
+		return '@', true
 	case c == 0xff0e:
 		return '.', true
 	case c == 0x2028, c == 0x2029, c == 0x85:

@@ -104,6 +104,9 @@ func (d *Document) undo(relays []string) {
 		d.undoParts()
 		d.index()
 	}
+	if d.refang(relays) {
+		d.index()
+	}
 	if d.joinHosts(relays) {
 		d.index()
 	}

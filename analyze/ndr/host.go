@@ -3,6 +3,7 @@ package ndr
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -14,6 +15,7 @@ type host struct {
 	name    string // lower case, A-labels, no root dot; empty when only an address stands there
 	address string // IP address; empty: not stated
 	port    int    // 0: not stated
+	masked  bool   // an address stood there that somebody hid
 }
 
 // hostAt reads the host that s begins with and gives the length of what it
@@ -69,6 +71,9 @@ func hostAt(s []byte) (h host, n int) {
 			i -= len(word) - c
 			word = word[:c]
 		}
+		if isMasked(word) {
+			return beside(s, i)
+		}
 		word = bytes.TrimRight(word, ".-_")
 		if len(word) == 0 || !hasLetter(word) {
 			return host{}, 0
@@ -100,10 +105,55 @@ func hostAt(s []byte) (h host, n int) {
 				}
 				i = j + end + 1
 				h.port, i = portAt(s, i, h.port)
+			} else if isMasked(inner) {
+				h.masked = true
+				h.port, i = portAt(s, j+end+1, h.port)
 			}
 		}
 	}
 	return h, i
+}
+
+// maskWords are what people put in place of an address, in lower case.
+var maskWords = []string{"redacted", "removed", "masked", "hidden", "omitted", "snip", "ip", "ip address", "our ip", "ip-address", "...", "…"}
+
+// isMasked reports whether somebody hid the address that stood here: x.x.x.x,
+// 192.0.2.xxx, ***, redacted.
+func isMasked(b []byte) bool {
+	b = bytes.Trim(b, " <>[]")
+	if len(b) < 2 || len(b) > 40 {
+		return false
+	}
+	marks, dots := 0, 0
+	for _, c := range b {
+		switch {
+		case c == 'x' || c == 'X' || c == '*' || c == '#' || c == '?':
+			marks++
+		case c == '.' || c == ':':
+			dots++
+		case !isDigit(c):
+			return slices.Contains(maskWords, lowerString(b))
+		}
+	}
+	return marks > 0 && (dots >= 3 || marks == len(b))
+}
+
+// beside reads the host whose name stands in parentheses behind a hidden address
+// at s[i:].
+func beside(s []byte, i int) (host, int) {
+	i = skipBlanks(s, i)
+	if i >= len(s) || s[i] != '(' {
+		return host{}, 0
+	}
+	end := bytes.IndexByte(s[i:], ')')
+	if end < 2 || end > 260 {
+		return host{}, 0
+	}
+	h, n := hostAt(s[i+1 : i+end])
+	if n == 0 || !looksLikeHost([]byte(h.name)) {
+		return host{}, 0
+	}
+	return h, i + end + 1
 }
 
 // nameType is the length of the type of an MTA's name (RFC 3464 §2.1.2) that s

@@ -54,8 +54,8 @@ func (p *postfixLog) line(l *logLine) {
 	}
 	rest := t[at:]
 	switch {
-	case bytes.HasPrefix(rest, []byte("to=<")):
-		p.outcome(l, id, at)
+	case bytes.HasPrefix(rest, []byte("to=<")), bytes.HasPrefix(rest, []byte("to=")) && bytes.Contains(rest, []byte(", relay=")):
+		p.outcome(l, id, at) // web forms drop the brackets, and what is in them at times
 	case bytes.HasPrefix(rest, []byte("from=<")):
 		p.queue(l, id, at)
 	case bytes.HasPrefix(rest, []byte("reject: ")), bytes.HasPrefix(rest, []byte("milter-reject: ")):

@@ -187,7 +187,7 @@ func dragonFlyText(r *report) {
 // dragonFlyReason reads what follows the recipient.
 func dragonFlyReason(f *flow, from, to int, it *Item) {
 	t := f.text[from:to]
-	if h, k := hostAt(t); k > 0 && h.address != "" && h.name != "" {
+	if h, k := hostAt(t); k > 0 && (h.address != "" || h.masked) && h.name != "" {
 		rest := bytes.TrimLeft(t[k:], " ")
 		o := from + len(t) - len(rest)
 		const liked = "did not like our "
@@ -409,7 +409,7 @@ func courierText(r *report) {
 		default:
 			// The host and its address, in a line or wrapped between them.
 			f := r.doc.flow(at, r.doc.LineEnd(min(i+1, r.last-1)))
-			if h, k := hostAt(f.text); k > 0 && h.address != "" && k < len(f.text) && f.text[k] == ':' && it.Refuser.IsZero() {
+			if h, k := hostAt(f.text); k > 0 && (h.address != "" || h.masked) && k < len(f.text) && f.text[k] == ':' && it.Refuser.IsZero() {
 				it.Refuser = f.mention(Refuser, h, 0, k)
 			}
 		}

@@ -81,6 +81,10 @@ var variants = []struct {
 		}
 		return b.String()
 	}},
+	{"names that nobody can click", func(s string) string { return strings.ReplaceAll(s, ".ppe-hosted.com", "[.]ppe-hosted[.]com") }},
+	{"names read off a picture", func(s string) string { return strings.ReplaceAll(s, "us1.ppe-hosted.com", "us1. ppe-hosted. com") }},
+	{"names read off a picture, hyphens", func(s string) string { return strings.ReplaceAll(s, "ppe-hosted.com", "ppe - hosted.com") }},
+	{"other brackets", func(s string) string { return strings.NewReplacer("<", "‹", ">", "›").Replace(s) }},
 	{"tabs for indents", func(s string) string { return strings.ReplaceAll(s, "\n    ", "\n\t") }},
 	{"upper case hosts", func(s string) string {
 		return strings.NewReplacer("outbound-us1.ppe-hosted.com", "OUTBOUND-US1.PPE-HOSTED.COM", "mx.firma.example", "MX.Firma.EXAMPLE").Replace(s)
