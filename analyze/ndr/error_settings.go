@@ -1030,8 +1030,36 @@ func switchValue(v []byte) transcript.Fact {
 	return transcript.Unknown
 }
 
+// whoSaid takes the host of "<r>: host H[ip] said: REPLY" and of "(host H[ip]
+// said: REPLY", Postfix's words for who refused, wherever in a line they stand: no
+// other host that is named tells as much.
+func (s *settings) whoSaid(b *Block, line []byte, base int) {
+	n := foldIndex(line, " said: ")
+	if n < 0 || s.sure >= sureSaid {
+		return
+	}
+	for _, w := range [...]string{"host ", "server "} {
+		k := bytes.LastIndex(line[:n], []byte(w))
+		if k < 0 || askedHost(line[:n]) >= 0 {
+			continue
+		}
+		if before := line[:k]; !bytes.HasSuffix(before, []byte(">: ")) && !bytes.HasSuffix(before, []byte("(")) {
+			continue // not Postfix's own words: whom a server has asked, maybe
+		}
+		at := k + len(w)
+		if h, m := hostAt(line[at:n]); m > 0 && at+m == n && h.name != "" && (h.address != "" || h.masked) {
+			s.setHost(b.mention(Named, h, base+at, base+n), sureSaid)
+			return
+		}
+	}
+}
+
+// sureSaid is how sure a host is whose answer is quoted.
+const sureSaid = 4
+
 // cues looks for hosts behind words that announce one.
 func (s *settings) cues(b *Block, line []byte, base int) {
+	s.whoSaid(b, line, base)
 	quoted := -1 // where a reply begins: what it says names no server of ours
 	if n := foldIndex(line, "said: "); n >= 0 {
 		if quoted, _ = findReply(line); quoted > n {
