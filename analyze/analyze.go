@@ -173,6 +173,7 @@ func judgeCases(cases []ndr.Case, text []byte, in *Input, o Options) *Report {
 	}
 	all = settle(all)
 	j.explain(all)
+	nameProgram(all, text)
 	r := j.report(all, cases, in)
 	if allOther(all, &o) {
 		r.sayOther()

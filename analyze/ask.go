@@ -45,27 +45,25 @@ func hasNote(c *ndr.Case, id string) bool {
 	return false
 }
 
-// ask is the test that fills the gap: which text to send, with the time window
-// when the text has one.
+// ask is the test that fills the gap: which text to send, of which program and
+// which minutes, as far as the text says so.
 func ask(g *judgement) NextTest {
 	t := NextTest{Who: string(SenderSystem), Cost: "minutes", Separates: []string{}}
-	window := ""
-	if g.item != nil {
-		window = timeWindow(g.item.When)
-	}
 	switch g.gap {
 	case gapHost:
-		t.ID = "client-dialogue"
-		t.Do = "send the dialogue with its debug output on, or the host and port that the program is set to"
-		if a := g.namelessTarget(); a != "" {
-			t.Do = "tell the host name that the program is set to (it dialled " + a + "), or send the dialogue with its debug output on"
-		}
+		t.ID, t.Do = "client-dialogue", g.askClient()
 	case gapPeer:
 		t.ID = "dialled-host"
 		t.Do = "tell the host and the port that were dialled, or send the lines before the first reply"
+		if p := g.program; p != nil && p.log != "" {
+			t.Do = "tell the host and the port that were dialled, or send " + g.logLines()
+		}
 	case gapDetails:
 		t.ID = "technical-part"
 		t.Do = `send the whole bounce as .eml, or the part under "Diagnostic information" or "Remote-MTA"`
+		if p := g.program; p != nil && p.log != "" {
+			t.Do = "send the whole bounce as .eml, or " + g.logLines()
+		}
 	case gapDialog:
 		t.ID = "whole-dialogue"
 		t.Do = "repeat the test to the end, with handoff probe, and send all of its dialogue"
@@ -75,60 +73,85 @@ func ask(g *judgement) NextTest {
 	case gapTester:
 		t.ID = "repeat-test"
 		t.Do = `repeat it with handoff probe, or with openssl s_client -quiet -crlf and lower-case "rcpt to"`
-	case gapAny:
-		t.ID = "sending-server-log"
-		t.Do = "send the bounce itself, or the sending server's SMTP log" + window
-	default:
-		t.ID = "sending-server-log"
-		t.Do = "send the sending server's SMTP log"
-		if h := hostName(g.out.ReportedBy, ""); h != "" {
-			t.Do = "send " + logOf(g.cs) + " " + h
-		}
-		if g.item == nil || g.cs == nil {
+	case gapAny, gapLog:
+		if p := g.program; p != nil && p.show != "" {
+			t.ID, t.Do = "client-dialogue", g.askClient()
 			break
 		}
-		hop := ownHop(g)
-		if id := lookUp(g.item.QueueID, hop); id != "" {
-			t.Do += ", " + idWord(g.cs) + " " + id + ","
+		t.ID, t.Do = "sending-server-log", "send "+g.logLines()
+		if g.gap == gapAny {
+			t.Do = "send the bounce itself, or " + g.logLines()
 		}
-		if window == "" && hop != nil {
-			window = since(hop.When, g.cs.Written)
-		}
-		t.Do = strings.TrimSuffix(t.Do+window, ",")
+	default:
+		t.ID, t.Do = "sending-server-log", "send "+g.logLines()
 	}
 	return t
 }
 
-// serverLogs are the logs of mail servers by the family of the report: what they
-// are called, and what an id in them is.
-var serverLogs = [...]struct{ family, log, id string }{
-	{"exim", "the Exim main log of", "message"},
-	{"postfix", "the Postfix log of", "queue ID"},
-	{"sendmail", "the Sendmail log of", "queue ID"},
-	{"opensmtpd", "the OpenSMTPD log of", "message"},
-	{"courier", "the Courier log of", "message"},
+// askClient asks for the dialogue of a client whose error names no host.
+func (g *judgement) askClient() string {
+	settings := "tell the host and port that the program is set to"
+	if a := g.namelessTarget(); a != "" {
+		settings = "tell the host name that the program is set to (it dialled " + a + ")"
+	}
+	switch p := g.program; {
+	case g.cs != nil && g.cs.Format == formatLetter:
+		return "send the text that is spoken of as it is: the bounce, or the program's own error with the host and port that it is set to"
+	case p != nil && p.log != "":
+		return settings + ", or send " + g.logLines()
+	case p != nil && p.show != "":
+		return settings + ", or " + p.show
+	}
+	return settings + ", or send its dialogue with its debug output on"
 }
 
-// logOf is what the log of the server that wrote a report is called.
-func logOf(c *ndr.Case) string {
-	if c != nil {
-		for i := range serverLogs {
-			if strings.HasPrefix(c.Format, serverLogs[i].family) {
-				return serverLogs[i].log
-			}
-		}
+// logLines names the log to send, and what is to be looked for in it: the mail's
+// id and the time, as far as the text has them.
+func (g *judgement) logLines() string {
+	log, id := "the sending server's SMTP log", "id"
+	own := false
+	if p := g.program; p != nil && p.log != "" {
+		log, id = p.log, p.id
+		own = g.cs.Nature == ndr.NatureLog
 	}
-	return "the SMTP log of the sending server"
+	switch h := hostName(g.out.ReportedBy, ""); {
+	case h == "":
+	case log == "the sending server's SMTP log":
+		log = "the SMTP log of the sending server " + h
+	default:
+		log += " of " + h
+	}
+	if g.item == nil || g.cs == nil {
+		return log
+	}
+	hop := ownHop(g)
+	lines := log
+	if word := lookUp(g.item.QueueID, hop); word != "" {
+		lines = log + ", " + id + " " + word + ","
+		if own {
+			lines = "all lines of " + log + " with " + id + " " + word
+		}
+	} else if own {
+		lines = "the lines around these of " + log
+	}
+	return strings.TrimSuffix(lines+g.span(hop), ",")
 }
 
-// idWord is what the id of a mail is called in that log.
-func idWord(c *ndr.Case) string {
-	for i := range serverLogs {
-		if strings.HasPrefix(c.Format, serverLogs[i].family) {
-			return serverLogs[i].id
+// span is the time to look at in a log: that of the try, else the time in which
+// the server had the mail, else that of its report.
+func (g *judgement) span(hop *ndr.Hop) string {
+	if w := timeWindow(g.item.When); w != "" {
+		return w
+	}
+	if hop != nil {
+		if w := since(hop.When, g.cs.Written); w != "" {
+			return w
 		}
 	}
-	return "id"
+	if w := g.cs.Written; !w.IsZero() {
+		return window(w.Add(-time.Minute).UTC(), w.Add(time.Minute).UTC()) + " UTC"
+	}
+	return ""
 }
 
 // ownHop is where the server that reports took the mail, in the headers it
@@ -224,6 +247,7 @@ func (g *judgement) missingWords() (what, do string) {
 			what += ", but the text names no host that said it"
 		}
 	}
+	p := g.program
 	switch g.gap {
 	case gapHost:
 		if g.namelessTarget() != "" {
@@ -234,7 +258,13 @@ func (g *judgement) missingWords() (what, do string) {
 		return what, "tell which host was dialled"
 	case gapDetails:
 		return what, "send the whole bounce"
-	case gapAny:
+	}
+	switch {
+	case p != nil && p.show != "":
+		return what, "send the client's dialogue"
+	case p != nil && p.log != "" && len(clause(what, "send "+p.log)) <= maxHeadline:
+		return what, "send " + p.log
+	case g.gap == gapAny:
 		return what, "send the bounce or the SMTP log"
 	}
 	return what, "send the sending server's SMTP log"

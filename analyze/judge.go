@@ -44,6 +44,8 @@ type judgement struct {
 	// gap says what is missing when the verdict is insufficient-evidence.
 	gap   gap
 	tests []NextTest // what tells the causes apart
+	// program wrote the text; nil where it is not known or does not matter.
+	program *program
 }
 
 // gap is the kind of evidence an inconclusive text lacks; it chooses the text
@@ -540,6 +542,12 @@ func laterRefuser(j *judge, it *ndr.Item, local bool) string {
 func itemStage(it *ndr.Item, kind transcript.Kind) transcript.Stage {
 	if it.Reply.Code == 530 || kind == transcript.KindStartTLSRequired {
 		return transcript.StageTLS // wherever it was said
+	}
+	if it.Stage == transcript.StageGreet && it.Reply.Class() >= 4 && !isLimit(kind) {
+		// An excerpt that begins with a reply: what the words are about comes later.
+		if s := kind.Stage(); s.Order() > it.Stage.Order() {
+			return s
+		}
 	}
 	if it.Stage != "" && it.Stage != transcript.StageUnknown {
 		return it.Stage

@@ -474,9 +474,10 @@ func TestAskNamesTheMessage(t *testing.T) {
 		{"exim-dsn", "", hops, taken.Add(3 * time.Second), "send the Exim main log of mail.firma.example, message 1xVo4k-00000e-2O, from 10:47 to 10:49 on 2026-11-24 UTC"},
 		{"exim-dsn", "", hops, taken.Add(4 * 24 * time.Hour), "send the Exim main log of mail.firma.example, message 1xVo4k-00000e-2O, from 10:47 on 2026-11-24 to 10:49 on 2026-11-28 UTC"},
 		{"postfix-dsn", "4XYZ1234", hops, time.Time{}, "send the Postfix log of mail.firma.example, queue ID 4XYZ1234, since 10:47 on 2026-11-24 UTC"},
-		{"postfix-dsn", "4XYZ1234", nil, taken, "send the Postfix log of mail.firma.example, queue ID 4XYZ1234"},
-		{"postfix-dsn", "$(reboot)", nil, taken, "send the Postfix log of mail.firma.example"},
-		{"generic-dsn", "", hops[:1], taken, "send the SMTP log of the sending server mail.firma.example"},
+		{"postfix-dsn", "4XYZ1234", nil, taken, "send the Postfix log of mail.firma.example, queue ID 4XYZ1234, from 10:47 to 10:49 on 2026-11-24 UTC"},
+		{"postfix-dsn", "4XYZ1234", nil, time.Time{}, "send the Postfix log of mail.firma.example, queue ID 4XYZ1234"},
+		{"postfix-dsn", "$(reboot)", nil, taken, "send the Postfix log of mail.firma.example from 10:47 to 10:49 on 2026-11-24 UTC"},
+		{"generic-dsn", "", hops[:1], taken, "send the SMTP log of the sending server mail.firma.example from 10:47 to 10:49 on 2026-11-24 UTC"},
 	} {
 		c := ndr.Case{Nature: ndr.NatureReport, Format: tt.format, Hops: tt.hops, Written: tt.written, Items: []ndr.Item{{
 			FromReport: true, Reporter: host(ndr.Reporter, "mail.firma.example"), LocalOnlyExpiry: true, QueueID: tt.queueID,
