@@ -292,6 +292,9 @@ func (j *probeJudge) failed(g *sessionJudgement, e *transcript.Exchange, place t
 		g.verdict = Unreachable
 	case transcript.StageGreet, transcript.StageEHLO, transcript.StageTLS:
 		g.verdict = HandshakeFailed
+		if _, ok := cutShort(e); ok {
+			g.confidence = Likely // it had more time than it was given
+		}
 	case transcript.StageData:
 		g.verdict = Deferred
 		if transcript.Verb(e.Command) == "." {
@@ -404,6 +407,16 @@ func (j *probeJudge) interrupted(s *transcript.Session) bool {
 		}
 	}
 	return false
+}
+
+// interruptedAt is the step during which the run ended, nil if it did not.
+func interruptedAt(s *transcript.Session) *transcript.Exchange {
+	for i := range s.Exchanges {
+		if e := &s.Exchanges[i]; cancelled(s, i) && !courtesy(e) {
+			return e
+		}
+	}
+	return nil
 }
 
 // secured reports whether TLS stood.

@@ -54,6 +54,11 @@ func (j *probeJudge) report() *Report {
 		s.Verdict, s.Stage, s.Party, s.Expected = g.verdict, string(g.stage), g.party, g.expected
 		r.Sessions = append(r.Sessions, s)
 	}
+	if decisive != nil && decisive.verdict != InsufficientEvidence {
+		if _, ok := decisive.cutShort(); ok {
+			r.addTest(decisive.waitLonger())
+		}
+	}
 	j.explain(r, chosen, decisive)
 	if decisive == nil || decisive.verdict == InsufficientEvidence {
 		r.addTest(askAgain(decisive))
@@ -272,7 +277,14 @@ func (j *probeJudge) sessionWords(g *sessionJudgement) (what, do string) {
 		if reply.Class() == 4 {
 			return "the relay put it off on " + p + " at " + string(g.stage) + codes, orDo(rule.do, "retry later")
 		}
-		return "the connection to the relay on " + p + " broke at " + string(g.stage), "look for a firewall in between"
+		if fault == transcript.FaultTimeout {
+			do := "send the times to who runs the relay"
+			if _, ok := g.cutShort(); ok {
+				do = "repeat it with more time"
+			}
+			return "the relay gave no answer to " + stepWord(&g.s.Exchanges[g.failure]) + " on " + p + g.within(), do
+		}
+		return "the connection to the relay on " + p + " broke at " + stepWord(&g.s.Exchanges[g.failure]), "look for a firewall in between"
 	case NeverReached:
 		return "another mail server answers on " + p + " in place of the relay", "check the host and the way to it"
 	case HandshakeFailed:
@@ -299,7 +311,22 @@ func (j *probeJudge) sessionWords(g *sessionJudgement) (what, do string) {
 		return "port " + p + " of the relay cannot be reached", "have port " + p + " opened outward"
 	}
 	if g.stage == transcript.StageData && g.failure >= 0 {
+		if fault == transcript.FaultTimeout {
+			return "no answer to the final dot on " + p + g.within() + ", it may be delivered", "look in the mailbox first"
+		}
 		return "the connection on " + p + " broke after the final dot, it may be delivered", "look in the mailbox first"
+	}
+	if e := interruptedAt(g.s); e != nil {
+		step := stepWord(e)
+		switch e.Stage {
+		case transcript.StageGreet:
+			step = "the greeting"
+		case transcript.StageResolve:
+			step = "the name service"
+		case transcript.StageConnect:
+			step = "the connection"
+		}
+		return "the run ended on " + p + " while it waited for " + step, "repeat it with more time"
 	}
 	return "the run ended on " + p + " at " + string(g.stage) + " before an answer that settles it", "repeat it with more time"
 }
@@ -323,24 +350,64 @@ func (j *probeJudge) handshakeWords(g *sessionJudgement, fault transcript.Fault)
 				}
 			}
 		}
+		if w := g.tlsEnd(fault); w != "" {
+			return w, "look for interception on the way"
+		}
 		return "TLS to the relay on " + p + " failed", "look for interception on the way"
 	}
 	if masked(g.s) {
 		return "a firewall rewrites SMTP on " + p, "switch SMTP inspection off for the relay"
 	}
 	if g.stage == transcript.StageEHLO {
-		return "the relay greeted on " + p + ", then EHLO failed", "look for a firewall in between"
+		return "the relay greeted on " + p + ", then " + brokeOff(fault), "look for a firewall in between"
 	}
 	if fault == transcript.FaultProtocol || fault == transcript.FaultNone {
 		return "what answers on " + p + " does not greet like a mail server", "check host and port"
 	}
-	if g.failure >= 0 {
-		d := g.s.Exchanges[g.failure].Detail
-		if strings.Contains(d, "; a line was cut") || strings.Contains(d, "; the reply had no last line") {
-			return "the relay began a greeting on " + p + " and did not end it", "give it more time, then look for a firewall"
-		}
+	if g.failure >= 0 && begun(&g.s.Exchanges[g.failure]) {
+		return "the relay began a greeting on " + p + " and did not end it" + g.within(), "give it more time, then look for a firewall"
+	}
+	switch fault {
+	case transcript.FaultClosed, transcript.FaultReset:
+		return "the relay sent no greeting on " + p + ", the connection was " + strings.TrimPrefix(fault.Words(), "connection "), "look for a firewall in between"
+	}
+	if _, ok := g.cutShort(); ok {
+		return "the relay sent no greeting on " + p + g.within(), "wait 5 minutes, then look for a firewall"
 	}
 	return "the relay sent no greeting on " + p, "look for a firewall in between"
+}
+
+// brokeOff is how EHLO ended that got no reply.
+func brokeOff(fault transcript.Fault) string {
+	switch fault {
+	case transcript.FaultTimeout:
+		return "gave no answer to EHLO"
+	case transcript.FaultClosed, transcript.FaultReset:
+		return "the " + strings.Replace(fault.Words(), "connection", "connection was", 1) + " at EHLO"
+	}
+	return "EHLO failed"
+}
+
+// tlsEnd tells how a handshake ended that nothing came of; empty where the
+// headline has nothing better than that it failed.
+func (g *sessionJudgement) tlsEnd(fault transcript.Fault) string {
+	if g.failure < 0 || !g.s.Exchanges[g.failure].Reply.IsZero() {
+		return ""
+	}
+	step := "the TLS handshake"
+	if v := transcript.Verb(g.s.Exchanges[g.failure].Command); v != "" {
+		step = v
+		if v == "EHLO" || v == "HELO" {
+			step += " inside TLS"
+		}
+	}
+	switch fault {
+	case transcript.FaultTimeout:
+		return "the relay gave no answer to " + step + " on " + portWord(g)
+	case transcript.FaultClosed, transcript.FaultReset:
+		return "the connection to the relay on " + portWord(g) + " was " + strings.TrimPrefix(fault.Words(), "connection ") + " at " + step
+	}
+	return ""
 }
 
 // next is who does what after a probe.
@@ -356,6 +423,11 @@ func (j *probeJudge) next(r *Report, d *sessionJudgement) string {
 		return "none: nothing to do"
 	case d.expected:
 		return "none: probe port 587, which SMTP AUTH uses"
+	case len(r.NextTests) > 0 && r.NextTests[0].ID == waitLongerID:
+		return whoDoes(&r.NextTests[0], d.party)
+	case d.verdict == InsufficientEvidence:
+		again := askAgain(d)
+		return whoDoes(&again, d.party)
 	case len(r.Causes) == 1:
 		return string(r.Causes[0].Who) + ": " + r.Causes[0].Fix
 	case len(r.Causes) > 1 && len(r.NextTests) > 0:
