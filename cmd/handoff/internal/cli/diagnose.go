@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -25,6 +26,7 @@ const maxQuestions = 40
 func (p *program) diagnoseCommand() *cobra.Command {
 	f := &probeFlags{}
 	var files, scenarios, known []string
+	var seen string
 	cmd := &cobra.Command{
 		Use:   "diagnose [HOST|--bundled] [--file FILE] [flags]",
 		Short: "narrow the causes down: read, probe, ask, until one is left",
@@ -32,7 +34,8 @@ func (p *program) diagnoseCommand() *cobra.Command {
 standard input), a host to probe, or both about the same road. It finds every
 cause that would have produced exactly this, does the harmless tests by itself,
 asks only what it needs at a terminal, and ends with one cause, or with the
-smallest honest set and who must be asked what.
+smallest honest set and who must be asked what. Who has nothing in hand says what
+is seen (--seen), or is asked.
 
 By itself it tries both ports of HOST, a --known-sender or the login's own name in
 place of a sender that was refused, port 25 of the other region's host, and looks
@@ -49,6 +52,7 @@ Exit code: 0 nothing is wrong, 1 causes were found, 3 none that is known fits.`,
   handoff diagnose HOST --user U --password-file F --from new@customer.example \
       --to bob@example.org --known-sender alerts@customer.example
   handoff diagnose --file - --no-input --fact credential-age=20m < session.txt
+  handoff diagnose --seen login-refused
   handoff diagnose --bundled --scenario user-not-live`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -60,8 +64,13 @@ Exit code: 0 nothing is wrong, 1 causes were found, 3 none that is known fits.`,
 			if len(args) == 1 {
 				f.host = args[0]
 			}
-			if f.host == "" && !f.bundled && len(files) == 0 {
-				return usage("diagnose needs a text (--file) or a HOST to probe")
+			asks := !p.flags.noInput && report.IsTerminal(p.stdin)
+			if f.host == "" && !f.bundled && len(files) == 0 && seen == "" && !asks {
+				return usage("diagnose needs a text (--file), a HOST to probe, or what is seen (--seen)")
+			}
+			told := findSymptom(seen)
+			if told == nil && seen != "" {
+				return usage(fmt.Sprintf("--seen does not take %q", seen), "it is one of "+symptomNames())
 			}
 			if f.host != "" && f.bundled {
 				return usage("HOST and --bundled exclude each other")
@@ -84,13 +93,18 @@ Exit code: 0 nothing is wrong, 1 causes were found, 3 none that is known fits.`,
 			if err := f.checkPorts(cmd); err != nil {
 				return err
 			}
-			s := &diagnosis{p: p, known: known, in: bufio.NewReader(io.LimitReader(p.stdin, 64<<10))}
+			s := &diagnosis{p: p, known: known, in: bufio.NewReader(io.LimitReader(p.stdin, 64<<10)), told: told}
 			end, err := s.prepare(cmd.Context(), f, scenarios, cmd.Flags().Changed("intent"))
 			if err != nil {
 				return err
 			}
 			defer end()
 			s.ask = !p.flags.noInput && p.stdinUsed == "" && report.IsTerminal(p.stdin)
+			if s.job == nil && len(files) == 0 && s.told == nil {
+				if s.told = s.askSymptom(); s.told == nil {
+					return usage("without a symptom there is nothing to begin with", "'handoff probe HOST' shows what the relay does; a bounce or a log goes in by --file")
+				}
+			}
 			p.started = true
 			return s.run(cmd.Context(), files)
 		},
@@ -98,6 +112,7 @@ Exit code: 0 nothing is wrong, 1 causes were found, 3 none that is known fits.`,
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringArrayVar(&files, "file", nil, "`FILE` with a bounce, log, transcript or report, '-' for standard input; repeatable")
+	fs.StringVar(&seen, "seen", "", "`SYMPTOM` that is seen, where there is no text and no host: "+symptomNames())
 	fs.BoolVar(&f.bundled, "bundled", false, "probe the bundled reference relay, in process, in place of HOST")
 	fs.StringSliceVar(&scenarios, "scenario", nil, "with --bundled: `NAME` of a fault or cause to show; repeatable")
 	fs.StringSliceVar(&known, "known-sender", nil, "`ADDRESS` that is known to send through the relay: tried where that tells causes apart; repeatable")

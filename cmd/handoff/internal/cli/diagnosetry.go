@@ -22,28 +22,43 @@ func (s *diagnosis) ours(d *analyze.Diagnosis) (t analyze.CatalogueTest, run fun
 		return t, nil, false
 	}
 	for _, t := range d.Plan() {
-		switch {
-		case t.ID == "look-mx":
-			if domain := s.foreignDomain(); domain != "" {
-				return t, func(ctx context.Context) bool { return s.lookMX(ctx, d, t, domain) }, true
-			}
-		case t.Probe == nil:
-		case t.Probe.RightName:
-			return t, func(ctx context.Context) bool { return s.lookName(ctx, d, t) }, true
-		default:
-			if j, ok := s.trial(t.Probe); ok {
-				return t, func(ctx context.Context) bool { return s.try(ctx, d, t, j) }, true
-			}
+		if run, _ := s.way(d, t); run != nil {
+			return t, run, true
 		}
 	}
 	return t, nil, false
 }
 
+// way is what makes a test from here; nil: it cannot be made, and why not.
+func (s *diagnosis) way(d *analyze.Diagnosis, t analyze.CatalogueTest) (run func(context.Context) bool, why string) {
+	switch {
+	case t.ID == "look-mx":
+		domain := s.foreignDomain()
+		if domain == "" {
+			return nil, "the refused recipient is not known, or no name server is"
+		}
+		return func(ctx context.Context) bool { return s.lookMX(ctx, d, t, domain) }, ""
+	case t.Probe == nil:
+		return nil, "it is something to look at: somebody has to tell what it shows"
+	case t.Probe.RightName:
+		return func(ctx context.Context) bool { return s.lookName(ctx, d, t) }, ""
+	}
+	j, why := s.trial(t.Probe)
+	if why != "" {
+		return nil, why
+	}
+	return func(ctx context.Context) bool { return s.try(ctx, d, t, j) }, ""
+}
+
 // trial is the job that makes a try, if it is harmless and possible from here:
 // not another host with the credential, not another network, not in an hour.
-func (s *diagnosis) trial(t *analyze.TestProbe) (*job, bool) {
-	if t.Elsewhere || t.After > 0 {
-		return nil, false
+// Else it is nil, and why says what is missing.
+func (s *diagnosis) trial(t *analyze.TestProbe) (_ *job, why string) {
+	switch {
+	case t.Elsewhere:
+		return nil, "it needs another network than this one"
+	case t.After > 0:
+		return nil, "it is for later: the same probe again, then take it in"
 	}
 	j := *s.job
 	j.noSurvey = true
@@ -53,21 +68,27 @@ func (s *diagnosis) trial(t *analyze.TestProbe) (*job, bool) {
 		auth = port == relay.PortAuth
 	}
 	if port != relay.PortServer && port != relay.PortAuth {
-		return nil, false
+		return nil, "it was another port than 25 and 587"
 	}
 	if t.OtherRegion {
 		other := otherRegion(j.target.Host)
 		if auth || other == "" || len(j.target.Connect) > 0 || s.job.inProcess {
-			return nil, false
+			return nil, "a credential goes to no other host by itself, and only the published hosts have another region"
 		}
 		j.target.Host = other
 	}
-	if auth && (j.plan.Credential == nil || s.refused || s.logins >= maxLogins) {
-		return nil, false
+	switch {
+	case !auth:
+	case j.plan.Credential == nil:
+		return nil, "it needs user name and password"
+	case s.refused:
+		return nil, "the login was refused once, and is not tried again: that could lock it out"
+	case s.logins >= maxLogins:
+		return nil, "the login was tried often enough: more could lock it out"
 	}
 	switch from, ok := s.sender(t.Sender); {
 	case !ok:
-		return nil, false
+		return nil, "it needs sender and recipient, and another sender that is known to work"
 	case from != "":
 		j.plan.From = []string{from}
 	}
@@ -82,7 +103,7 @@ func (s *diagnosis) trial(t *analyze.TestProbe) (*job, bool) {
 		j.plan.Credential = nil
 		j.intent = analyze.IntentServer
 	}
-	return &j, true
+	return &j, ""
 }
 
 // sender is the envelope sender of a try: empty where it stays. It reports false
@@ -139,7 +160,7 @@ func (s *diagnosis) try(ctx context.Context, d *analyze.Diagnosis, t analyze.Cat
 	if len(j.plan.From) > 0 && t.Probe.Sender != analyze.SameSender {
 		what += " with " + j.plan.From[0]
 	}
-	s.p.say("trying %s", what)
+	s.say("trying %s", what)
 	rep, res, err := s.p.runJob(ctx, j)
 	if err != nil {
 		return false
@@ -148,6 +169,9 @@ func (s *diagnosis) try(ctx context.Context, d *analyze.Diagnosis, t analyze.Cat
 	seen := s.observe(j, analyze.ObserveProbe(judged(j, res), s.options))
 	if len(seen) == 0 || seen[0].Verdict == analyze.InsufficientEvidence {
 		return false
+	}
+	if s.made != nil {
+		s.made(rep, res, seen[0])
 	}
 	shown := shownBy(rep)
 	if len(j.plan.From) > 0 && t.Probe.Sender != analyze.SameSender {
@@ -161,8 +185,17 @@ func (s *diagnosis) try(ctx context.Context, d *analyze.Diagnosis, t analyze.Cat
 	if t.Probe.Sender != analyze.SameSender && seen[0].Verdict != analyze.Ready && !slices.Contains(s.known, j.plan.From[0]) {
 		return nothing("and that user may be missing too")
 	}
-	if d.Observe(t.ID, seen[0]) != nil {
+	if !s.observed(d, t, seen[0], shown) {
 		return nothing("which no explanation that is left predicts")
+	}
+	return true
+}
+
+// observed tells the diagnosis what a try of our own saw, in words for the
+// record; false: nothing that is left predicts it.
+func (s *diagnosis) observed(d *analyze.Diagnosis, t analyze.CatalogueTest, o analyze.Observation, shown string) bool {
+	if d.Observe(t.ID, o) != nil {
+		return false
 	}
 	s.noteStep(d, t, "handoff")
 	s.record.Tried[len(s.record.Tried)-1].Shown = shown

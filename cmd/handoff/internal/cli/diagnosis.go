@@ -17,6 +17,7 @@ import (
 	"github.com/smtp-handoff/handoff/analyze/mailbox"
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 	"github.com/smtp-handoff/handoff/cmd/handoff/internal/report"
+	"github.com/smtp-handoff/handoff/probe"
 	"github.com/smtp-handoff/handoff/probe/relay"
 )
 
@@ -35,6 +36,10 @@ type diagnosis struct {
 	logins  int
 	refused bool // the credential was: it is not tried again
 	record  analyze.Narrowing
+	told    *symptom // where there is neither a text nor a host
+	quiet   bool     // nothing is printed: there are screens
+	// made is told of every try with what it saw; nil: nobody listens.
+	made func(*analyze.Report, *probe.Result, analyze.Observation)
 }
 
 func (s *diagnosis) run(ctx context.Context, files []string) error {
@@ -49,15 +54,13 @@ func (s *diagnosis) run(ctx context.Context, files []string) error {
 		}
 	}
 	if s.job != nil {
-		s.known = append(s.known, s.job.known...)
-		if n := len(s.job.plan.From); n > 1 {
-			s.known = append(s.known, s.job.plan.From[1:]...)
-			s.job.plan.From = s.job.plan.From[:1]
-		}
-		s.fillEnvelope()
+		s.prepareTries()
 		if err := s.first(ctx); err != nil {
 			return err
 		}
+	}
+	if s.told != nil {
+		s.tell(s.told)
 	}
 	var d *analyze.Diagnosis
 	if len(s.obs) > 0 && s.base.Verdict.Status != analyze.OK {
@@ -78,6 +81,13 @@ func (s *diagnosis) run(ctx context.Context, files []string) error {
 		return ended(exitInconclusive)
 	}
 	return result(out.code)
+}
+
+// say prints progress, where somebody reads it.
+func (s *diagnosis) say(format string, args ...any) {
+	if !s.quiet {
+		s.p.say(format, args...)
+	}
 }
 
 // read takes what a text shows.
@@ -135,10 +145,21 @@ func (s *diagnosis) fillEnvelope() {
 		from, to := s.obs[i].Sender, s.obs[i].Recipient
 		if (from == "<>" || plainAddress(from)) && plainAddress(to) {
 			plan.From, plan.To = []string{from}, []string{to}
-			s.p.say("trying the sender %s and the recipient %s of the text; nothing is delivered", from, to)
+			s.say("trying the sender %s and the recipient %s of the text; nothing is delivered", from, to)
 			return
 		}
 	}
+}
+
+// prepareTries sorts the senders of the job into the one that is tried and those
+// that are known to work, and fills what the texts know.
+func (s *diagnosis) prepareTries() {
+	s.known = append(s.known, s.job.known...)
+	if n := len(s.job.plan.From); n > 1 {
+		s.known = append(s.known, s.job.plan.From[1:]...)
+		s.job.plan.From = s.job.plan.From[:1]
+	}
+	s.fillEnvelope()
 }
 
 // plainAddress reports whether a text's address can be tried as it stands.
@@ -155,17 +176,27 @@ func (s *diagnosis) first(ctx context.Context) error {
 	if err != nil {
 		return usage(strings.TrimPrefix(err.Error(), "probe: "))
 	}
+	s.takeProbe(rep, s.observe(s.job, analyze.ObserveProbe(judged(s.job, res), s.options)), sessionLines(res.Sessions))
+	return nil
+}
+
+// takeProbe takes what a probe as the flags or the form say showed; seen is of
+// its sessions, in their order.
+func (s *diagnosis) takeProbe(rep *analyze.Report, seen []analyze.Observation, lines report.Lines) {
 	s.count(rep)
 	before := s.left()
 	if s.base == nil || s.base.Verdict.Status == analyze.Inconclusive {
-		s.base, s.lines = rep, sessionLines(res.Sessions)
+		s.base, s.lines = rep, lines
+	}
+	failed := func(i int) bool {
+		x := &rep.Sessions[i]
+		return x.Verdict != analyze.Ready && !x.Expected
 	}
 	if rep.Verdict.Status != analyze.Inconclusive || len(s.obs) == 0 {
-		seen := s.observe(s.job, analyze.ObserveProbe(judged(s.job, res), s.options))
 		// What failed where it should not comes first: the rest has to fit it.
 		var first, then []analyze.Observation
 		for i := range seen {
-			if x := &rep.Sessions[i]; x.Verdict != analyze.Ready && !x.Expected {
+			if i < len(rep.Sessions) && failed(i) {
 				first = append(first, seen[i])
 			} else {
 				then = append(then, seen[i])
@@ -173,20 +204,20 @@ func (s *diagnosis) first(ctx context.Context) error {
 		}
 		s.take(append(first, then...))
 	}
+	var ports []string
 	for i := range rep.Sessions {
-		if x := &rep.Sessions[i]; x.Verdict != analyze.Ready && !x.Expected {
-			s.port = x.Port
+		port := rep.Sessions[i].Port
+		if failed(i) {
+			s.port = port
+		}
+		if word := strconv.Itoa(port); !slices.Contains(ports, word) {
+			ports = append(ports, word)
 		}
 	}
-	ports := make([]string, len(s.job.target.Ports))
-	for i, p := range s.job.target.Ports {
-		ports[i] = strconv.Itoa(p)
-	}
 	s.record.Tried = append(s.record.Tried, analyze.TriedTest{
-		Test: "probe", Do: fmt.Sprintf("probe %s on %s", s.job.target.Host, strings.Join(ports, " and ")),
+		Test: "probe", Do: fmt.Sprintf("probe %s on %s", rep.Target, strings.Join(ports, " and ")),
 		By: "handoff", Shown: shownBy(rep), Before: before, After: s.left(),
 	})
-	return nil
 }
 
 // left is how many explanations fit what was seen so far.
@@ -286,29 +317,10 @@ func (s *diagnosis) noteStep(d *analyze.Diagnosis, t analyze.CatalogueTest, by s
 
 // question asks for what a look shows; an empty answer leaves it open.
 func (s *diagnosis) question(d *analyze.Diagnosis, t analyze.CatalogueTest) bool {
-	var b strings.Builder
 	e := d.Explanation()
-	fmt.Fprintf(&b, "\n%d explanations fit. To tell them apart (%s, %s):\n%s\n", len(e.Sets), orElse(t.Who, "anybody"), orElse(t.Cost, "no cost"), report.Show(t.Do))
-	for i, x := range t.Shows {
-		fmt.Fprintf(&b, "  %d  %s\n", i+1, report.Show(x.Show))
-	}
-	for range 3 {
-		fmt.Fprintf(s.p.stderr, "%sWhich number, empty if nobody knows: ", b.String())
-		b.Reset()
-		line, err := s.in.ReadString('\n')
-		line = strings.TrimSpace(line)
-		if line == "" {
-			if err != nil {
-				s.ask = false
-			}
-			return false
-		}
-		if n, convErr := strconv.Atoi(line); convErr == nil && n >= 1 && n <= len(t.Shows) {
-			return d.Answer(t.ID, t.Shows[n-1].Show) == nil
-		}
-		fmt.Fprintf(&b, "a number from 1 to %d; ", len(t.Shows))
-	}
-	return false
+	n, ok := s.number(fmt.Sprintf("\n%d explanations fit. To tell them apart (%s, %s):\n%s\n%s",
+		len(e.Sets), orElse(t.Who, "anybody"), orElse(t.Cost, "no cost"), report.Show(t.Do), choices(t.Shows)), len(t.Shows))
+	return ok && d.Answer(t.ID, t.Shows[n-1].Show) == nil
 }
 
 // conclude puts what is left into the report.

@@ -99,12 +99,23 @@ func text(to *string) func(string) string {
 func (p *program) linear(ctx context.Context) error {
 	l := &linear{p: p, in: bufio.NewReader(io.LimitReader(p.stdin, maxLinear))}
 	what, narrow := "probe", "no"
-	if err := l.ask([]question{{text: "Probe a relay, or read a bounce, log or transcript? probe or read, empty for probe:", set: oneOf(&what, "probe", "read")}}); err != nil {
+	if err := l.ask([]question{{text: "Probe a relay, read a bounce, log or transcript, or begin with what is seen? probe, read or seen, empty for probe:", set: oneOf(&what, "probe", "read", "seen")}}); err != nil {
 		return err
 	}
 	further := question{text: "Narrow the causes down by questions afterwards? no or yes, empty for no:", set: oneOf(&narrow, "no", "yes")}
-	if what == "read" {
+	switch what {
+	case "read":
 		return l.read(ctx, further, &narrow)
+	case "seen":
+		s := l.diagnosis(nil)
+		if s.told = s.askSymptom(); s.told == nil {
+			return usage("without a symptom there is nothing to begin with", "probe the relay, or read a bounce")
+		}
+		var err error
+		if s.options.Explainer, err = p.explainer(); err != nil {
+			return err
+		}
+		return s.run(ctx, nil)
 	}
 	return l.probe(ctx, further, &narrow)
 }
@@ -203,11 +214,15 @@ func (l *linear) probe(ctx context.Context, further question, narrow *string) er
 
 // diagnose is the guided way, from a probe, from texts, or from both.
 func (l *linear) diagnose(ctx context.Context, j *job, files ...string) error {
+	return l.diagnosis(j).run(ctx, files)
+}
+
+func (l *linear) diagnosis(j *job) *diagnosis {
 	s := &diagnosis{p: l.p, job: j, in: l.in, ask: true}
 	if j != nil {
 		s.options = j.judge
 	}
-	return s.run(ctx, files)
+	return s
 }
 
 // read asks for a text, a file or a folder.
