@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,9 +73,34 @@ func (b *backend) close() {
 
 // Probe implements tui.Backend.
 func (b *backend) Probe(ctx context.Context, f tui.Form, observe func(probe.Event)) (tui.Run, error) {
+	j, err := b.jobOf(ctx, f)
+	if err != nil {
+		return tui.Run{}, err
+	}
+	j.options.Observe = observe
+	began := b.p.now()
+	rep, res, err := b.p.runJob(ctx, j)
+	if err != nil {
+		return tui.Run{}, err
+	}
+	return b.ran(f, rep, res, began), nil
+}
+
+// ran is what a probe of the form leaves.
+func (b *backend) ran(f tui.Form, rep *analyze.Report, res *probe.Result, began time.Time) tui.Run {
+	f.Password = ""
+	run := tui.Run{Report: rep, Sessions: res.Sessions, Took: res.Took, When: began, Form: f}
+	if f.Bundled && rep.Verdict.Status == analyze.Problem {
+		run.LiveAt = b.liveAt()
+	}
+	return run
+}
+
+// jobOf is the probe that the form asks for.
+func (b *backend) jobOf(ctx context.Context, f tui.Form) (*job, error) {
 	pf := &probeFlags{
 		host: f.Host, intent: string(f.Intent), helo: f.HELO, mechanism: "auto", stopAfter: string(f.StopAfter),
-		timeout: 30 * time.Second, deadline: 2 * time.Minute, retryWait: time.Minute, insecureTLS: f.SkipVerify,
+		timeout: cmp.Or(f.Timeout, tui.StepLimit), deadline: 2 * time.Minute, retryWait: time.Minute, insecureTLS: f.SkipVerify,
 	}
 	if f.Port25 {
 		pf.ports = append(pf.ports, relay.PortServer)
@@ -91,35 +117,21 @@ func (b *backend) Probe(ctx context.Context, f tui.Form, observe func(probe.Even
 	if f.MadeAgo > 0 {
 		pf.facts = []string{"credential-age=" + f.MadeAgo.String()}
 	}
-	var j *job
-	var err error
 	if f.Bundled {
 		b.mu.Lock()
-		err = b.open(false)
+		err := b.open(false)
 		r, c := b.relay, b.client
 		b.mu.Unlock()
 		if err != nil {
-			return tui.Run{}, errors.New("the bundled relay does not start")
+			return nil, errors.New("the bundled relay does not start")
 		}
-		j, err = b.p.jobFor(ctx, pf, r, &c)
-	} else if j, err = b.p.job(ctx, pf); err == nil && f.User != "" {
+		return b.p.jobFor(ctx, pf, r, &c)
+	}
+	j, err := b.p.job(ctx, pf)
+	if err == nil && f.User != "" {
 		j.plan.Credential = probe.NewCredential(f.Host, f.User, f.Password)
 	}
-	if err != nil {
-		return tui.Run{}, err
-	}
-	j.options.Observe = observe
-	began := b.p.now()
-	rep, res, err := b.p.runJob(ctx, j)
-	if err != nil {
-		return tui.Run{}, err
-	}
-	f.Password = ""
-	run := tui.Run{Report: rep, Sessions: res.Sessions, Took: res.Took, When: began, Form: f}
-	if f.Bundled && rep.Verdict.Status == analyze.Problem {
-		run.LiveAt = b.liveAt()
-	}
-	return run, nil
+	return j, err
 }
 
 // Analyze implements tui.Backend.
@@ -131,15 +143,6 @@ func (b *backend) Analyze(_ context.Context, text []byte, source string) (tui.Ru
 	}
 	rep := analyze.Analyze(text, analyze.Options{Source: source, Explainer: x})
 	return tui.Run{Report: rep, Text: string(maskedText(text)), When: began, Took: b.p.now().Sub(began)}, nil
-}
-
-// Diagnosis implements tui.Backend.
-func (b *backend) Diagnosis(rep *analyze.Report) *analyze.Diagnosis {
-	o := analyze.Options{Facts: analyze.Facts{Intent: rep.Intent}}
-	if x, err := b.p.explainer(); err == nil {
-		o.Explainer = x // the pages of --causes take part
-	}
-	return o.NewDiagnosis(analyze.ObserveText(rep.AppendJSON(nil), o))
 }
 
 // maxTexts bounds the texts that the reports of a folder keep for the screen.

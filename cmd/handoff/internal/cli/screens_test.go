@@ -241,8 +241,10 @@ func TestDiagnosisOfTheScreensKnowsOnesOwnPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := b.Diagnosis(r.Report).Explanation()
-	ids := e.IDs()
+	var ids []string
+	for _, c := range b.Diagnose([]tui.Told{{Run: &r}}).Causes {
+		ids = append(ids, c.ID)
+	}
 	for _, want := range []string{"our-firewall", "port-587-blocked"} {
 		if !slices.Contains(ids, want) {
 			t.Errorf("%s is not among %v", want, ids)

@@ -172,6 +172,20 @@ func TestScreensInTmux(t *testing.T) {
 			x.keys("Escape", "1")
 			x.wait("VERDICT refused", "535")
 
+			x.keys("d")
+			x.wait("[5 Diagnose]", "causes fit", "What did it show?", " > ")
+			x.keys("C-l")
+			x.wait("What is there to begin with?", "> the probe of the bundled relay")
+			x.keys("Down", "Down", "Enter") // the probe, the bounce, the first symptom
+			x.wait("DIAGNOSE", "causes fit")
+			x.keys("Y")
+			x.wait("copied the ticket")
+			if got := x.tmux("show-buffer"); !strings.Contains(got, "Tests made") || !strings.Contains(got, "symptom") {
+				t.Errorf("the tmux buffer holds no diagnosis:\n%s", got)
+			}
+			x.keys("u", "1")
+			x.wait("VERDICT refused", "535")
+
 			x.keys(c.leave...)
 			x.wait("VERDICT refused: ", "written: ", "left with 1")
 		})

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	tea "charm.land/bubbletea/v2"
+
+	"github.com/smtp-handoff/handoff/analyze"
 )
 
 // analyzeScreen takes a paste, a file or a folder and shows what it says.
@@ -334,24 +337,22 @@ func (s *analyzeScreen) leave() tea.Cmd {
 	return nil
 }
 
-// toProbe fills the probe form from the report: the host that refused or was
-// tried, its port, the sender and the recipient.
-func (s *analyzeScreen) toProbe() tea.Cmd {
-	var f Form
-	for _, o := range s.result.run.Report.Outcomes {
-		if f.Host == "" {
-			f.Host = o.RefusedBy
-		}
-		if f.Host == "" {
-			f.Host = o.Target
-		}
+// formOf is what a report tells of the probe that would show the same.
+func formOf(rep *analyze.Report) (f Form) {
+	for _, o := range rep.Outcomes {
+		f.Host = cmp.Or(f.Host, o.RefusedBy, o.Target)
 		if f.From == "" && strings.Contains(o.Sender, "@") {
 			f.From = o.Sender
 		}
-		if f.To == "" {
-			f.To = o.Recipient
-		}
+		f.To = cmp.Or(f.To, o.Recipient)
 	}
+	return f
+}
+
+// toProbe fills the probe form from the report: the host that refused or was
+// tried, its port, the sender and the recipient.
+func (s *analyzeScreen) toProbe() tea.Cmd {
+	f := formOf(s.result.run.Report)
 	if f.Host == "" {
 		return toast("the text names no host that could be probed")
 	}

@@ -42,6 +42,17 @@ func (m *model) copyFile(what, text string, n int) tea.Msg {
 	return writtenMsg{path, fmt.Sprintf("no clipboard here: %s (%d characters) is in %s", what, n, path)}
 }
 
+// exportRun writes the report of a run to files.
+func (m *model) exportRun(run Run) tea.Cmd {
+	return func() tea.Msg {
+		path, err := m.o.Backend.Export(run)
+		if err != nil {
+			return toastMsg(fmt.Sprintf("no report was written: %v", err))
+		}
+		return writtenMsg{path, "the report is in " + path}
+	}
+}
+
 // writtenMsg says that a file was written, and what to tell of it.
 type writtenMsg struct{ path, toast string }
 

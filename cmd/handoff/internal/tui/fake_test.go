@@ -1,9 +1,11 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,6 +25,7 @@ var testNow = time.Date(2026, 11, 24, 10, 41, 0, 0, time.UTC)
 type fake struct {
 	mu       sync.Mutex
 	probed   []Form
+	tried    []Form // of a diagnosis
 	analyzed []string
 	relay    Relay
 	said     []string // changes and statements
@@ -68,8 +71,91 @@ func (f *fake) AnalyzePath(_ context.Context, path string, each func(Run)) error
 	return nil
 }
 
-func (f *fake) Diagnosis(rep *analyze.Report) *analyze.Diagnosis {
-	return analyze.NewDiagnosis(analyze.ObserveText(rep.AppendJSON(nil), analyze.Options{}), analyze.Facts{Intent: rep.Intent})
+// guideCauses and guideTests are a small catalogue of the fake's own.
+var (
+	guideCauses = []analyze.Cause{
+		{ID: "wrong-port", Fits: "SMTP AUTH in mind, and port 25 in the settings", Fix: "Set port 587 with STARTTLS.", Who: analyze.SenderSystem, Source: "article A12"},
+		{ID: "credential-wrong", Fits: "the password does not fit", Fix: "Enter the password again.", Who: analyze.SenderSystem, Source: "article A5"},
+		{ID: "credential-not-live", Fits: "the pair is right and not active yet", Fix: "Wait up to 60 minutes.", Who: analyze.RelayConfig, Source: "article A4"},
+		{ID: "sender-not-registered", Fits: "the sender is no user", Fix: "Register the sender.", Who: analyze.RelayConfig, Source: "article A16"},
+	}
+	guideTests = []analyze.CatalogueTest{
+		{NextTest: analyze.NextTest{ID: "read-port", Do: "read the port in the sending system's settings or log", Who: "sender-system", Cost: "seconds", Shows: []analyze.Showing{
+			{Show: "port 25", Causes: []string{"wrong-port"}},
+			{Show: "port 587", Causes: []string{"credential-wrong", "credential-not-live", "sender-not-registered"}},
+		}}},
+		{NextTest: analyze.NextTest{ID: "probe-587", Do: "try port 587 with STARTTLS and the credential: handoff probe HOST --ports 587 --user U --from S --to R", Who: "sender-system", Cost: "minutes", Shows: []analyze.Showing{
+			{Show: "535 5.7.8 Error: authentication failed", Causes: []string{"credential-wrong", "credential-not-live"}},
+			{Show: "554 5.7.1 <desk@partner.example>: Relay access denied", Causes: []string{"sender-not-registered"}},
+		}}, Probe: &analyze.TestProbe{Port: 587, Auth: true}},
+		{NextTest: analyze.NextTest{ID: "look-credentials", Do: "look under Domains > SMTP Authentication whether a credential with this user name is there, and since when", Who: "relay-config", Cost: "a minute", Shows: []analyze.Showing{
+			{Show: "it is there, for less than an hour", Causes: []string{"credential-not-live"}},
+			{Show: "it is there", Causes: []string{"credential-wrong"}},
+		}}},
+	}
+)
+
+func (f *fake) Symptoms() []Symptom {
+	return []Symptom{{"login-refused", "the login is refused (535, 530, 534)"}, {"no-connection", "no connection comes about: it times out, or is refused"}}
+}
+
+func (f *fake) Diagnose(told []Told) Guide {
+	g := Guide{Causes: guideCauses}
+	done := map[string]bool{}
+	rep := sample()
+	for _, t := range told {
+		before := len(g.Causes)
+		step := GuideStep{Words: t.Test + ": " + cmp.Or(t.Shown, "not known"), Before: before, Note: t.Note}
+		switch {
+		case t.Symptom != "":
+			step.Words = "told " + t.Symptom
+		case t.Test == "":
+			step.Words = "read " + t.Run.Report.Verdict.Headline
+			rep = t.Run.Report
+		}
+		done[t.Test] = true
+		for _, x := range guideTests {
+			for _, show := range x.Shows {
+				if x.ID != t.Test || show.Show != t.Shown {
+					continue
+				}
+				var left []analyze.Cause
+				for _, c := range g.Causes {
+					if slices.Contains(show.Causes, c.ID) {
+						left = append(left, c)
+					}
+				}
+				if len(left) == 0 {
+					step.Note = "nothing that is left predicts that"
+				} else {
+					g.Causes = left
+				}
+			}
+		}
+		step.After = len(g.Causes)
+		g.Steps = append(g.Steps, step)
+	}
+	g.Sets = len(g.Causes)
+	for i := range guideTests {
+		if !done[guideTests[i].ID] && len(g.Causes) > 1 {
+			g.Test = &guideTests[i]
+			break
+		}
+	}
+	concluded := *rep
+	concluded.Causes = g.Causes
+	g.Run = Run{Report: &concluded, When: testNow}
+	return g
+}
+
+func (f *fake) Try(_ context.Context, told []Told, form Form, observe func(probe.Event)) (Told, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tried = append(f.tried, form)
+	observe(probe.Event{Port: 587, Exchange: transcript.Exchange{Stage: transcript.StageConnect}})
+	form.Password = ""
+	run := Run{Report: f.probes, When: testNow, Form: form, Sessions: sampleSessions}
+	return Told{Test: "probe-587", Shown: "535 5.7.8 Error: authentication failed", By: "handoff", Run: &run, Seen: &analyze.Observation{}}, f.fail
 }
 
 func (f *fake) Hops(text string) []Hop {

@@ -29,6 +29,7 @@ const (
 	atAnalyze
 	atRelay
 	atHistory
+	atDiagnose
 )
 
 // model is the root: it owns the size, the screens, the toast and the help.
@@ -46,6 +47,8 @@ type model struct {
 	mouse    bool // clicks are ours; false: the terminal's, to select text
 	send     func(tea.Msg)
 	last     *Run
+	recent   []Run // of this run of the program: the last probe and the last text, newest first
+	runs     int   // that were begun, tries of a diagnosis among them
 	written  string
 	zones    []zone       // of the footer, for the mouse
 	top      int          // first row of the body
@@ -76,7 +79,7 @@ func newModel(ctx context.Context, o Options) *model {
 	m.after = func(d time.Duration, msg tea.Msg) tea.Cmd {
 		return tea.Tick(d, func(time.Time) tea.Msg { return msg })
 	}
-	m.screens = []screen{newProbeScreen(m), newAnalyzeScreen(m), newRelayScreen(m), newHistoryScreen(m)}
+	m.screens = []screen{newProbeScreen(m), newAnalyzeScreen(m), newRelayScreen(m), newHistoryScreen(m), newDiagnoseScreen(m)}
 	return m
 }
 
@@ -84,12 +87,27 @@ func newModel(ctx context.Context, o Options) *model {
 func (m *model) stop() {
 	m.screens[atProbe].(*probeScreen).cancelRun()
 	m.screens[atAnalyze].(*analyzeScreen).cancelRun()
+	m.screens[atDiagnose].(*diagnoseScreen).cancelRun()
 }
 
 // remember keeps a finished run for the normal screen and for History.
 func (m *model) remember(r Run) {
 	m.last = &r
+	kept := []Run{r}
+	for _, old := range m.recent {
+		if old.Report != nil && r.Report != nil && old.Report.Kind != r.Report.Kind {
+			kept = append(kept, old)
+		}
+	}
+	m.recent = kept
 	m.o.Backend.Remember(r)
+}
+
+// nextRun numbers what runs in the background, so that late messages of an
+// earlier run are known as such.
+func (m *model) nextRun() int {
+	m.runs++
+	return m.runs
 }
 
 // lostSince is how many bytes of the input were lost since it was asked last.
@@ -345,32 +363,56 @@ func (m *model) click(c tea.MouseClickMsg) tea.Cmd {
 	return m.current().clicked(c.X, c.Y-m.top)
 }
 
+// tabs are the names of the screens as the header has room for them: in full two
+// blanks apart, one blank apart, or the digits of those that are not on show.
+func (m *model) tabs() (out []string, gap string) {
+	full := 0
+	for i, s := range m.screens {
+		name := fmt.Sprintf("%d %s", i+1, s.name())
+		if i == m.at {
+			name = "[" + name + "]"
+		}
+		out = append(out, name)
+		full += len(name)
+	}
+	room := m.w - len(brand)
+	switch n := len(out) - 1; {
+	case full+2*n+1+cells(m.current().state()) <= room, full+n+1+cells(m.current().state()) > room && full+2*n <= room:
+		return out, "  "
+	case full+n <= room:
+		return out, " "
+	}
+	for i := range out {
+		if i != m.at {
+			out[i] = fmt.Sprint(i + 1)
+		}
+	}
+	return out, " "
+}
+
+const brand = "handoff   "
+
 // tab is where the name of screen i stands in the header.
 func (m *model) tab(i int) (from, to int) {
-	x := len("handoff   ")
-	for j, s := range m.screens {
-		n := len(fmt.Sprintf("%d %s", j+1, s.name())) + 1
-		if j == m.at {
-			n += 2
-		} else {
-			n++
-		}
-		if j == i {
-			return x, x + n
-		}
-		x += n
+	names, gap := m.tabs()
+	x := len(brand)
+	for j := range i {
+		x += len(names[j]) + len(gap)
 	}
-	return 0, 0
+	return x, x + len(names[i])
 }
 
 func (m *model) header() line {
-	l := line{{"handoff   ", title}}
-	for i, s := range m.screens {
-		tab := fmt.Sprintf("%d %s", i+1, s.name())
+	l := line{{brand, title}}
+	names, gap := m.tabs()
+	for i, tab := range names {
+		in := plain
 		if i == m.at {
-			l = l.put(selected, "["+tab+"]").put(plain, " ")
-		} else {
-			l = l.put(plain, tab+"  ")
+			in = selected
+		}
+		l = l.put(in, tab)
+		if i+1 < len(names) {
+			l = l.put(plain, gap)
 		}
 	}
 	right := m.current().state()

@@ -46,35 +46,11 @@ type probeScreen struct {
 	intro  bool // what one sees here is told below the form
 }
 
-// liveRun is a probe under way.
-type liveRun struct {
-	serial int
-	form   Form
-	cancel context.CancelFunc
-	began  time.Time
-	now    time.Time
-	ports  map[int][]liveStep
-}
-
-type liveStep struct {
-	stage, what, status, note string
-	took                      time.Duration
-	since                     time.Time
-	address                   string
-}
-
-type stepMsg struct {
-	serial int
-	event  probe.Event
-}
-
 type doneMsg struct {
 	serial int
 	run    Run
 	err    error
 }
-
-type tickMsg struct{ serial int }
 
 func newProbeScreen(m *model) *probeScreen {
 	words := func(stages []transcript.Stage) (out []string) {
@@ -348,7 +324,7 @@ func (s *probeScreen) start() tea.Cmd {
 		return toast("how long ago was the pair made? write 20m or 2h, or leave it empty")
 	}
 	s.result, s.intro = nil, false
-	s.serial++
+	s.serial = s.m.nextRun()
 	ctx, cancel := context.WithCancel(s.m.ctx)
 	now := s.m.o.Now()
 	s.run = &liveRun{serial: s.serial, form: f, cancel: cancel, began: now, now: now, ports: map[int][]liveStep{}}
@@ -407,56 +383,6 @@ func (s *probeScreen) update(msg tea.Msg) tea.Cmd {
 	return nil
 }
 
-// take adds a step that began or ended to the live picture.
-func (r *liveRun) take(e probe.Event, now time.Time) {
-	steps := r.ports[e.Port]
-	st := liveStep{stage: string(e.Exchange.Stage), what: stepName(e.Exchange), status: "running", since: now, address: e.Address}
-	if e.Done {
-		st.status, st.note = stepStatus(e.Exchange)
-		st.took = e.Exchange.Took
-	}
-	if n := len(steps); n > 0 && steps[n-1].status == "running" && (steps[n-1].what == st.what || e.Done) {
-		steps[n-1] = st
-	} else {
-		steps = append(steps, st)
-	}
-	r.ports[e.Port] = steps
-}
-
-// stepName is what a row of a running probe is called.
-func stepName(x transcript.Exchange) string {
-	verb, _, _ := strings.Cut(x.Command, " ")
-	switch {
-	case x.Stage == transcript.StageEnvelope && verb != "":
-		return "envelope " + strings.ToUpper(verb)
-	case x.Stage == transcript.StageEHLO && x.Secure:
-		return "ehlo in TLS"
-	case x.Stage == transcript.StageTLS && strings.EqualFold(verb, "STARTTLS"):
-		return "starttls"
-	}
-	return string(x.Stage)
-}
-
-// stepStatus is the word for an ended step, and a short note.
-func stepStatus(x transcript.Exchange) (status, note string) {
-	switch {
-	case x.Skipped != "":
-		return "skipped", x.Skipped
-	case x.Fault != transcript.FaultNone:
-		return "failed", x.Detail
-	case x.Reply.Code >= 500:
-		status = "refused"
-	case x.Reply.Code >= 400:
-		status = "deferred"
-	default:
-		status = "ok"
-	}
-	if x.Reply.Code > 0 {
-		note = strings.TrimSpace(fmt.Sprintf("%d %s", x.Reply.Code, x.Reply.Enhanced))
-	}
-	return status, note
-}
-
 func (s *probeScreen) cursor() (x, y int, ok bool) {
 	if s.run != nil || s.result != nil || !s.text() {
 		return 0, 0, false
@@ -490,7 +416,7 @@ func (s *probeScreen) clicked(_, y int) tea.Cmd {
 func (s *probeScreen) draw(w, h int) []line {
 	switch {
 	case s.run != nil:
-		return s.drawRun(w, h)
+		return s.run.draw(w, h)
 	case s.result != nil:
 		return s.result.draw(w, h)
 	}
@@ -506,7 +432,11 @@ func (s *probeScreen) draw(w, h int) []line {
 		out = append(out, prose(" Nothing is delivered: the session ends with RSET and QUIT after RCPT TO. The password goes to this host only, and only inside verified TLS.", w)...)
 	}
 	if s.intro {
-		if told := welcome(w); len(out)+len(told) <= h {
+		told := welcome(w)
+		if len(out)+len(told) > h {
+			told = told[1:] // without its blank row
+		}
+		if len(out)+len(told) <= h {
 			out = append(out, told...)
 		}
 	}
@@ -528,6 +458,7 @@ func welcome(w int) []line {
 		{"2 Analyze", "reads a bounce, a log or a transcript: paste it, or open a file"},
 		{"3 Relay", "is the bundled relay: faults to switch on, an account to practise"},
 		{"4 History", "has earlier runs, to open and to compare"},
+		{"5 Diagnose", "leads to the one cause by questions, also with nothing in hand"},
 		{"last row", "has the keys that work now; F1, or ?, explains a screen"},
 	} {
 		out = append(out, say("   ").put(title, x[0]).pad(14).put(plain, cut(x[1], max(w-14, 0))))
@@ -555,55 +486,6 @@ func runLine(r Run) line {
 	return l.quote(plain, r.Report.Verdict.Headline)
 }
 
-func (s *probeScreen) drawRun(w, h int) []line {
-	r := s.run
-	who := r.form.Host
-	if r.form.Bundled {
-		who = "the bundled relay"
-	}
-	out := []line{line{}.quote(plain, " "+who+"   intent "+string(r.form.Intent)), {}}
-	var ports []int
-	if r.form.Port25 {
-		ports = append(ports, 25)
-	}
-	if r.form.Port587 {
-		ports = append(ports, 587)
-	}
-	var cols [][]line
-	for _, p := range ports {
-		head := fmt.Sprintf("PORT %d", p)
-		if p == 25 && r.form.Intent == analyze.IntentAuth {
-			head += " relay, must refuse"
-		}
-		col := []line{line{}.put(title, head)}
-		for _, st := range r.ports[p] {
-			l := line{}.put(statusStyle(st.status), st.status).pad(9).put(plain, st.what).pad(23)
-			if st.status == "running" {
-				l = l.put(plain, fmt.Sprintf("%d s", int(r.now.Sub(st.since).Seconds())))
-			} else {
-				l = l.put(plain, fmt.Sprintf("%4d ms ", st.took.Milliseconds())).quote(plain, st.note)
-			}
-			col = append(col, l)
-		}
-		cols = append(cols, col)
-	}
-	if len(cols) == 2 && w >= 72 {
-		out = append(out, beside(cols[0], cols[1], w)...)
-	} else {
-		for _, c := range cols {
-			for _, l := range c {
-				out = append(out, append(say(" "), l...))
-			}
-			out = append(out, line{})
-		}
-	}
-	if len(out) > h { // the newest steps matter
-		head := min(2, max(h-1, 0))
-		out = append(out[:head:head], out[len(out)-max(h-head, 0):]...)
-	}
-	return out
-}
-
 // beside puts two columns next to each other.
 func beside(a, b []line, w int) []line {
 	half := w / 2
@@ -611,9 +493,9 @@ func beside(a, b []line, w int) []line {
 	for i := range max(len(a), len(b)) {
 		l := say(" ")
 		if i < len(a) {
-			l = append(l, fitted(a[i], half-2)...)
+			l = append(l, fitted(a[i], half-1)...)
 		}
-		l = l.pad(half)
+		l = l.pad(half + 1)
 		if i < len(b) {
 			l = append(l, b[i]...)
 		}

@@ -20,9 +20,8 @@ type resultView struct {
 	top     int // first entry in sight
 	scroll  int // of the detail, or of the sheet
 	lines   *textView
-	guide   *diagnoseView // the guided way is open
-	offsets map[int]int   // of a probe: first row of each port's transcript
-	rows    []int         // body row of each entry in sight, for the mouse
+	offsets map[int]int // of a probe: first row of each port's transcript
+	rows    []int       // body row of each entry in sight, for the mouse
 	listTop int
 
 	before    *Run     // the run before, of the same target; nil: none is known
@@ -282,7 +281,7 @@ func (v *resultView) text() bool { return v.reading() && v.lines.searching }
 
 // within reports whether a view inside the result is open, with its own way
 // back.
-func (v *resultView) within() bool { return v.guide != nil || v.sheet != noSheet || v.reading() }
+func (v *resultView) within() bool { return v.sheet != noSheet || v.reading() }
 
 func (v *resultView) reading() bool { return v.lines != nil && !v.lines.hidden }
 
@@ -300,12 +299,6 @@ func (v *resultView) pasted(p paste) tea.Cmd {
 }
 
 func (v *resultView) bindings() []binding {
-	if v.guide != nil {
-		return v.guide.bindings(func() tea.Cmd {
-			v.guide = nil
-			return nil
-		})
-	}
 	if v.sheet != noSheet {
 		return scrollKeys(&v.scroll, binding{keys: []string{"esc"}, short: "result", long: "back to the result", run: func() tea.Cmd { return v.open(noSheet) }})
 	}
@@ -323,7 +316,7 @@ func (v *resultView) bindings() []binding {
 		{keys: []string{"t"}, short: "transcript", long: "the full transcript or text, with the evidence marked", run: v.transcript},
 		{keys: []string{"v"}, short: "picture", long: "the picture: timeline of both ports, path of the mail, countdown", run: func() tea.Cmd { return v.open(pictureSheet) }},
 		{keys: []string{"c"}, long: "what changed since the run before, of the same relay", run: v.compare},
-		{keys: []string{"d"}, short: "diagnose", long: "the guided way to one cause: tests, and what they showed", run: v.diagnose},
+		{keys: []string{"d"}, short: "diagnose", long: "the guided way to one cause, on screen 5: tests, and what they showed", run: v.diagnose},
 		{keys: []string{"y"}, short: "copy", long: "copy this row as Markdown", run: func() tea.Cmd { return v.copy(false) }},
 		{keys: []string{"Y"}, long: "copy the whole ticket as Markdown, personal data replaced", run: func() tea.Cmd { return v.copy(true) }},
 		{keys: []string{"e"}, short: "export", long: "write the report to a file", run: v.export},
@@ -351,13 +344,7 @@ func (v *resultView) since(before *Run) *resultView {
 }
 
 func (v *resultView) diagnose() tea.Cmd {
-	if v.run.Report != nil {
-		v.guide = newDiagnoseView(v.m.o.Backend, v.run.Report)
-	}
-	if v.guide == nil {
-		return toast("there is nothing to explain here")
-	}
-	return nil
+	return v.m.screens[atDiagnose].(*diagnoseScreen).from(v.run)
 }
 
 func (v *resultView) move(by int) tea.Cmd {
@@ -389,16 +376,7 @@ func (v *resultView) copy(whole bool) tea.Cmd {
 	return v.m.copyText(e.what, v.m.o.Backend.Markdown(run, false))
 }
 
-func (v *resultView) export() tea.Cmd {
-	run := v.run
-	return func() tea.Msg {
-		path, err := v.m.o.Backend.Export(run)
-		if err != nil {
-			return toastMsg(fmt.Sprintf("no report was written: %v", err))
-		}
-		return writtenMsg{path, "the report is in " + path}
-	}
-}
+func (v *resultView) export() tea.Cmd { return v.m.exportRun(v.run) }
 
 func (v *resultView) clicked(y int) tea.Cmd {
 	if v.within() {
@@ -414,9 +392,6 @@ func (v *resultView) draw(w, h int) []line {
 	rep := v.run.Report
 	if rep == nil {
 		return []line{say(" no report")}
-	}
-	if v.guide != nil {
-		return v.guide.draw(w, h)
 	}
 	if v.reading() {
 		return v.lines.draw(w, h)

@@ -1,6 +1,6 @@
 // Package tui is the terminal program: screens to probe a relay, to read a
-// pasted bounce, log or transcript, to practise on the reference relay and to
-// look back at earlier runs.
+// pasted bounce, log or transcript, to practise on the reference relay, to look
+// back at earlier runs and to narrow causes down question by question.
 //
 // It draws and takes keys; it neither speaks SMTP nor judges nor writes
 // reports: all of that comes through Backend. Everything a server or a paste
@@ -22,6 +22,9 @@ import (
 	"github.com/smtp-handoff/handoff/probe"
 )
 
+// StepLimit is how long a step of a probe waits for its answer.
+const StepLimit = 30 * time.Second
+
 // Form is what the probe form asks for. The password lives here and in the
 // probe only: it is never drawn, saved, copied or exported.
 type Form struct {
@@ -36,7 +39,7 @@ type Form struct {
 	To         string
 	Intent     analyze.Intent
 	StopAfter  transcript.Stage
-	Timeout    time.Duration
+	Timeout    time.Duration // of each step; 0: StepLimit
 	Deadline   time.Duration
 	MadeAgo    time.Duration // age of the user name and password; 0: not known
 	SkipVerify bool          // record a certificate fault and go on, without AUTH
@@ -144,6 +147,39 @@ type RelayEntry struct {
 	Decided int
 }
 
+// Symptom is what somebody can tell who has neither a text nor a host.
+type Symptom struct{ ID, Words string }
+
+// Told is one thing that a diagnosis is told: a symptom, what a probe or a text
+// showed, or what a test showed.
+type Told struct {
+	Symptom string // its ID
+	Run     *Run   // a probe or an analysis; with Test: the try
+	Test    string // ID of the test
+	Shown   string // what it showed; empty: nobody knows
+	By      string // "handoff": the test was made from here
+	// Seen is what a try ended in; nil: it was a look, or it decided nothing.
+	Seen *analyze.Observation
+	Note string // of a try that decided nothing: why
+}
+
+// Guide is where a diagnosis stands.
+type Guide struct {
+	Steps  []GuideStep // one for each thing told, in its order
+	Sets   int         // explanations that are left
+	Causes []analyze.Cause
+	Test   *analyze.CatalogueTest // that splits them best for its cost; nil: none does
+	// Run is the first thing that was seen, with the report of the diagnosis.
+	Run Run
+}
+
+// GuideStep is what came of one thing told.
+type GuideStep struct {
+	Words         string
+	Before, After int // explanations that fit before and after it; Before 0: it was the first
+	Note          string
+}
+
 // Scenario is a preset of the reference relay.
 type Scenario struct {
 	Name, Title string
@@ -165,8 +201,13 @@ type Backend interface {
 	// Markdown writes the report of a run as a ticket; with strict, personal
 	// data is replaced.
 	Markdown(r Run, strict bool) string
-	// Diagnosis begins the guided way with what a report says.
-	Diagnosis(rep *analyze.Report) *analyze.Diagnosis
+	// Symptoms are what a diagnosis can begin with where there is nothing else.
+	Symptoms() []Symptom
+	// Diagnose tells a diagnosis all this from its beginning.
+	Diagnose(told []Told) Guide
+	// Try makes the test that the diagnosis proposes, as far as it can be made
+	// from here, against the relay of the form. The error says why it cannot.
+	Try(ctx context.Context, told []Told, f Form, observe func(probe.Event)) (Told, error)
 	// Commands are the equal command lines, without a secret.
 	Commands(f Form) []string
 	// Export writes the run under the state folder and returns the path.

@@ -317,55 +317,6 @@ func TestCopySaysWhichWay(t *testing.T) {
 	}
 }
 
-// The chosen answer of the guided way stays in sight in a small window.
-func TestDiagnoseInASmallWindow(t *testing.T) {
-	for _, size := range [][2]int{{40, 12}, {40, 16}, {60, 10}, {80, 24}} {
-		m, _ := at(t, size[0], size[1])
-		press(m, "alt+2", "x", "ctrl+r", "d")
-		guide := m.screens[atAnalyze].(*analyzeScreen).result.guide
-		for range guide.choices() {
-			if s := seen(m); !strings.Contains(s, "\n > ") {
-				t.Errorf("%v: answer %d is out of sight:\n%s", size, guide.sel, s)
-			}
-			press(m, "down")
-		}
-		if s := seen(m); !strings.Contains(s, " > not known, or not done") {
-			t.Errorf("%v: the last answer:\n%s", size, s)
-		}
-	}
-}
-
-// The guided way ends with one cause, and an answer can be taken back.
-func TestDiagnoseNarrowsDown(t *testing.T) {
-	m, _ := at(t, 100, 40)
-	press(m, "alt+2")
-	m.Update(tea.PasteMsg{Content: pasteText})
-	press(m, "ctrl+r", "d")
-	guide := m.screens[atAnalyze].(*analyzeScreen).result.guide
-	if guide == nil {
-		t.Fatalf("d opened nothing:\n%s", seen(m))
-	}
-	start := len(guide.causes())
-	for range 30 {
-		if guide.choices() == 0 {
-			break
-		}
-		press(m, "enter")
-	}
-	if n := len(guide.causes()); start < 5 || n < 1 || guide.choices() != 0 || n >= start {
-		t.Errorf("from %d causes to %d, %d choices left:\n%s", start, n, guide.choices(), seen(m))
-	}
-	before := len(guide.answers)
-	press(m, "u")
-	if len(guide.answers) != before-1 || guide.choices() == 0 {
-		t.Errorf("u left %d answers of %d", len(guide.answers), before)
-	}
-	press(m, "esc")
-	if s := seen(m); !strings.Contains(s, "VERDICT") {
-		t.Errorf("esc does not lead back:\n%s", s)
-	}
-}
-
 // visits lead to each view of the program.
 var visits = [][]string{
 	{},
@@ -406,6 +357,15 @@ var visits = [][]string{
 	{"ctrl+r", "4"},
 	{"ctrl+r", "4", "enter"},
 	{"ctrl+r", "4", "d", "d"},
+	{"5"},
+	{"5", "enter"},
+	{"5", "enter", "down", "enter"},
+	{"5", "enter", "down", "enter", "down", "down", "enter"},
+	{"5", "enter", "enter"},
+	{"ctrl+r", "5"},
+	{"ctrl+r", "5", "down", "enter"},
+	{"ctrl+r", "d"},
+	{"ctrl+r", "5", "enter", "ctrl+l"},
 }
 
 // underway are the views of work that has not ended, which no key leads to here
@@ -416,16 +376,13 @@ var underway = []struct {
 }{
 	{"a running probe", func(m *model) {
 		s := m.screens[atProbe].(*probeScreen)
-		s.run = &liveRun{form: Form{Host: "outbound-us1.ppe-hosted.com", Port25: true, Port587: true, Intent: analyze.IntentAuth}, cancel: func() {}, began: testNow, now: testNow.Add(3 * time.Second), ports: map[int][]liveStep{}}
-		for _, port := range []int{25, 587} {
-			for i, st := range sampleProbe().Sessions[0].Steps {
-				x := transcript.Exchange{Stage: transcript.Stage(st.Stage), Command: st.Command, Reply: transcript.Reply{Code: 250, Enhanced: "2.1.0"}, Took: time.Duration(i) * time.Millisecond}
-				s.run.take(probe.Event{Port: port, Exchange: x}, testNow)
-				if port == 25 || i < 4 {
-					s.run.take(probe.Event{Port: port, Exchange: x, Done: true}, testNow)
-				}
-			}
-		}
+		s.run = underWay()
+	}},
+	{"a test of a diagnosis", func(m *model) {
+		press(m, "5", "enter", "down", "enter")
+		s := m.screens[atDiagnose].(*diagnoseScreen)
+		s.run = underWay()
+		s.run.test = "probe-587"
 	}},
 	{"a probe of one port", func(m *model) {
 		s := m.screens[atProbe].(*probeScreen)
@@ -575,9 +532,6 @@ func TestGoldenScreens(t *testing.T) {
 		for _, size := range [][2]int{{80, 24}, {120, 40}, {40, 12}} {
 			m, _ := at(t, size[0], size[1])
 			press(m, visit...)
-			if r := m.screens[atAnalyze].(*analyzeScreen).result; r != nil && r.guide != nil {
-				continue // its words are those of the catalogue of tests
-			}
 			got := strings.TrimRight(trimRows(seen(m)), "\n") + "\n"
 			name := filepath.Join("testdata", fmt.Sprintf("%02d-%s-%dx%d.txt", i, strings.Join(visit, "_"), size[0], size[1]))
 			name = strings.NewReplacer("+", "-", "?", "help", "/_", "search_", "_/", "_search").Replace(name)
