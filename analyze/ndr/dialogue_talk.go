@@ -378,10 +378,13 @@ func (t *talk) readBanner(r *transcript.Reply) {
 	if strings.HasPrefix(word, "****") {
 		t.masked = true
 	}
-	if !looksLikeHost([]byte(word)) {
-		return
+	name := word // as redaction left it
+	if n := tokenAt([]byte(word), "[host-"); n == 0 || n < len(word) {
+		if !looksLikeHost([]byte(word)) {
+			return
+		}
+		name = hostName(bytes.TrimSuffix([]byte(word), dot))
 	}
-	name := hostName(bytes.TrimSuffix([]byte(word), dot))
 	if name == "" {
 		return
 	}

@@ -106,16 +106,22 @@ func (f *finder) readDialogue() {
 	for from := 0; from < len(text); {
 		to := lineEnd(text, from)
 		if to-from <= maxBlob {
-			l := f.speaker(from, to)
-			st := streams[l.stream]
+			said, reply, both := mailEnableRow(text, from, to)
+			if !both {
+				said = f.speaker(from, to)
+			}
+			st := streams[said.stream]
 			if st == nil {
 				if len(streams) >= maxStreams {
 					clear(streams)
 				}
 				st = new(talkState)
-				streams[l.stream] = st
+				streams[said.stream] = st
 			}
-			f.spokenLine(st, l, from, to)
+			f.spokenLine(st, said, from, to)
+			if both {
+				f.spokenLine(st, reply, from, to)
+			}
 		}
 		from = nextLine(text, to)
 	}

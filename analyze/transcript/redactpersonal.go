@@ -211,8 +211,14 @@ func (p *personal) host(start, end int) {
 		end--
 	}
 	s := p.text[start:end]
+	if len(s) > 4 && s[3] == '-' && s[0] >= '2' && s[0] <= '5' && isDigit(s[1]) && isDigit(s[2]) {
+		start, s = start+4, s[4:] // "250-mail.customer.example": a reply's code is no part of the name
+	}
 	if !looksLikeHost(s) || HostIsUnderAny(s, p.keep) {
 		return
+	}
+	if strings.HasPrefix(p.text[end:], ") queueId") {
+		return // Stalwart's "(delivery.connect)"
 	}
 	if end < len(p.text) && (p.text[end] == '=' || p.text[end] == '(') {
 		return // "smtp.mailfrom=", "header.from=", a function

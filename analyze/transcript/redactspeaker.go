@@ -75,6 +75,9 @@ func (f *finder) speaker(from, to int) spokenLine {
 	if stream, start, end, ok := protocolLog(text, from, to); ok {
 		l.stream, l.start, l.end, l.marked = stream, start, end, true
 		l.who = Client
+	} else if stream, start, end, ok := hMailRow(text, from, to); ok {
+		l.stream, l.start, l.end, l.marked = stream, start, end, true
+		l.who = Client
 	} else {
 		l.start, l.who, l.marked = f.mark(from, to)
 	}
@@ -261,4 +264,57 @@ func protocolLog(text string, from, to int) (stream string, start, end int, ok b
 		end = i // a note: nothing was said
 	}
 	return text[field[2] : field[3]-1], i, end, true
+}
+
+// hMailRow reads a row of hMailServer's log: "SMTPC" or "SMTPD", a thread, the
+// session, a time and an address between tabs, then "SENT: …" or "RECEIVED: …".
+func hMailRow(text string, from, to int) (stream string, start, end int, ok bool) {
+	row := text[from:to]
+	if !strings.HasPrefix(row, "\"SMTPC\"\t") && !strings.HasPrefix(row, "\"SMTPD\"\t") {
+		return "", 0, 0, false
+	}
+	for _, w := range [...]string{"\t\"SENT: ", "\t\"RECEIVED: "} {
+		n := strings.Index(row, w)
+		if n < 0 {
+			continue
+		}
+		if cells := strings.SplitN(row[:n], "\t", 4); len(cells) > 2 {
+			stream = cells[0] + cells[2]
+		}
+		start = from + n + len(w)
+		end = start + len(strings.TrimSuffix(strings.TrimRight(text[start:to], " \t"), "\""))
+		return stream, start, end, true
+	}
+	return "", 0, 0, false
+}
+
+// mailEnableRow reads a row of MailEnable's activity log, in which a command and
+// the reply to it stand between tabs: time, "SMTP-OU" or "SMTP-IN", the session,
+// a number, an address, the verb, the command, the reply.
+func mailEnableRow(text string, from, to int) (command, reply spokenLine, ok bool) {
+	row := text[from:to]
+	if !strings.Contains(row, "\tSMTP-OU\t") && !strings.Contains(row, "\tSMTP-IN\t") {
+		return command, reply, false
+	}
+	at := from
+	var cells [8]string
+	for i := range cells {
+		end := to
+		if n := strings.IndexByte(text[at:to], '\t'); n >= 0 {
+			end = at + n
+		} else if i < len(cells)-1 {
+			return command, reply, false
+		}
+		cells[i] = text[at:end]
+		switch said := (spokenLine{who: Client, marked: true, start: at, end: end}); i {
+		case 6:
+			command = said
+		case 7:
+			reply = said
+			reply.who = Server
+		}
+		at = end + 1
+	}
+	command.stream, reply.stream = cells[2], cells[2]
+	return command, reply, true
 }
