@@ -23,6 +23,9 @@ const (
 	mtaMsmtp
 	mtaCourier
 	mtaQmail
+	mtaMaddy
+	mtaStalwart
+	mtaKerio
 	numMTAs
 )
 
@@ -30,7 +33,7 @@ const (
 var logFormats = [numMTAs]string{
 	mtaPostfix: "postfix-log", mtaExim: "exim-log", mtaSendmail: "sendmail-log", mtaOpenSMTPD: "opensmtpd-log",
 	mtaDMA: "dma-log", mtaNullmailer: "nullmailer-log", mtaMsmtp: "msmtp-log", mtaCourier: "courier-log",
-	mtaQmail: "qmail-log",
+	mtaQmail: "qmail-log", mtaMaddy: "maddy-log", mtaStalwart: "stalwart-log", mtaKerio: "kerio-log",
 }
 
 // record is the head of a log line: what stands before the message. The ranges
@@ -79,6 +82,9 @@ func recordAt(line []byte) (record, bool) {
 				continue
 			}
 			if !stamped {
+				if s, n := kerioStart(line[i:]); n > 0 {
+					return record{mta: mtaKerio, clock: s, message: i + n}, true
+				}
 				return r, false
 			}
 		}
@@ -150,6 +156,9 @@ func (r *record) program(line []byte, i int, stamped bool) (record, bool) {
 		r.mta, r.message = mtaNullmailer, i
 		return *r, true
 	}
+	if r.fielded(line, i) {
+		return *r, true
+	}
 	for word := 0; word < 4 && i < len(line); word++ {
 		end := i
 		for end < len(line) && line[end] != ' ' && line[end] != '\t' {
@@ -183,6 +192,9 @@ func (r *record) program(line []byte, i int, stamped bool) (record, bool) {
 						return *r, false
 					}
 					r.message = rest + k
+				}
+				if r.mta == mtaMaddy && (r.message >= len(line) || !maddyStart(line[r.message:])) {
+					return *r, false
 				}
 				return *r, r.message < len(line)
 			}
@@ -232,6 +244,8 @@ func (r *record) daemonOf(token []byte) bool {
 		r.mta = mtaCourier
 	case bytes.Equal(name, []byte("qmail")), bytes.Equal(name, []byte("qmail-send")), bytes.Equal(name, []byte("splogger")):
 		r.mta = mtaQmail
+	case bytes.Equal(name, []byte("maddy")):
+		r.mta = mtaMaddy
 	case len(last) < len(name) && isPostfixDaemon(last):
 		// syslog_name may be anything: "mta-out/smtp[123]:".
 		r.mta, r.daemon = mtaPostfix, string(last)
@@ -581,6 +595,12 @@ func newLogReader(m mta, k *logbook) logReader {
 		return newCourierLog(k)
 	case mtaQmail:
 		return newQmailLog(k)
+	case mtaMaddy:
+		return &maddyLog{k}
+	case mtaStalwart:
+		return &stalwartLog{k, map[string]int{}}
+	case mtaKerio:
+		return &kerioLog{k}
 	}
 	return &msmtpLog{k}
 }
@@ -642,6 +662,9 @@ func mayBeLog(line []byte) bool {
 	case c == 'p' && bytes.HasPrefix(line, []byte("postfix")), c == 's' && (bytes.HasPrefix(line, []byte("sendmail[")) || bytes.HasPrefix(line, []byte("sm-m")) || bytes.HasPrefix(line, []byte("smtp"))),
 		c == 'd' && bytes.HasPrefix(line, []byte("dma[")), c == 'n' && bytes.HasPrefix(line, []byte("nullmailer")), (c == 'S' || c == 'F' || c == 'M' || c == 'G' || c == 'D' || c == 'R') && nullmailerStart(line),
 		unhex(c) >= 0 && isEventID(line), c == 'r' && isRelayLine(line), (c == '@' || c == 'd' || c == 's' || c == 'i') && qmailStart(line) >= 0:
+		return true
+	}
+	if c >= 'a' && c <= 'z' && maddyStart(line) || c == 'd' && bytes.HasPrefix(line, []byte("date=")) {
 		return true
 	}
 	n := bytes.IndexByte(line[:min(len(line), 60)], '|')

@@ -67,8 +67,14 @@ func field(t []byte, name string, until ...string) (from, to int) {
 }
 
 func (s *sendmailLog) line(l *logLine) {
+	if l.daemon == fortiMailDaemon {
+		l.f.text = bytes.TrimRight(l.f.text, `" `)
+	}
 	t := l.f.text
 	id, at := queueID(t)
+	if l.daemon == fortiMailDaemon {
+		id, at = l.pid, 0
+	}
 	rest := t[at:]
 	switch {
 	case bytes.HasPrefix(rest, []byte("to=")):

@@ -73,7 +73,7 @@ func digitsAt(s []byte, i, most int) (n, end int) {
 //
 //	Nov 23 07:40:47    Nov  3 2026 07:40:47    Mon Nov 23 07:40:47 2026
 //	2026-11-23T07:40:47.123+01:00    2026-11-23 07:40:47,123    2026/11/23 07:40:47
-//	23.11.2026 07:40:47    07:40:47.403787
+//	23.11.2026 07:40:47    2026:11:23-07:40:47    07:40:47.403787
 func stampAt(s []byte) (stamp, int) {
 	if len(s) < 5 {
 		return stamp{}, 0
@@ -149,7 +149,8 @@ func digitStamp(s []byte) (stamp, int) {
 		return stamp{}, 0
 	}
 	sep := s[i]
-	if sep != '-' && sep != '/' && sep != '.' {
+	// Sophos UTM: "2026:11:24-08:12:01".
+	if sep != '-' && sep != '/' && sep != '.' && (sep != ':' || i != 4) {
 		return stamp{}, 0
 	}
 	second, j := digitsAt(s, i+1, 2)
@@ -170,6 +171,9 @@ func digitStamp(s []byte) (stamp, int) {
 	}
 	if month < 1 || month > 12 || day < 1 || day > 31 {
 		return stamp{}, 0
+	}
+	if sep == ':' && s[k] == '-' {
+		k++
 	}
 	for k+1 < len(s) && (s[k] == ' ' || s[k] == ',' || s[k] == 'T') && !isDigit(s[k]) {
 		k++
