@@ -28,11 +28,26 @@ func Read(input []byte) []Case { return Options{}.Read(input) }
 // Read is the function Read under these options.
 func (o Options) Read(input []byte) []Case {
 	relays := relayDomains(o.RelayDomains)
-	if all := sectionsOf(input); all != nil {
-		return dedupe(o.readSections(input, all, relays))
+	packed := unpack(input)
+	if packed == nil {
+		return o.readText(input, relays, nil)
 	}
-	doc := borrow(input, relays)
+	cases := o.readText(packed.Text, relays, packed)
+	cases[0].Notes = append(cases[0].Notes, packed.notes...)
+	for i := range cases {
+		cases[i].Partial = cases[i].Partial || packed.cut
+	}
+	return cases
+}
+
+// readText reads a text that may have been packed.
+func (o Options) readText(text []byte, relays []string, packed *Document) []Case {
+	if all := sectionsOf(text); all != nil {
+		return dedupe(o.readSections(text, all, relays, packed))
+	}
+	doc := borrow(text, relays)
 	defer doc.release()
+	doc.packed = packed
 	return doc.readAll(o, relays)
 }
 

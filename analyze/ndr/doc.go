@@ -58,6 +58,7 @@ type Document struct {
 	notes  []Note
 	cut    bool // a limit was hit
 
+	packed  *Document // what the input was packed in; nil: the input is what was given
 	wrapped *Document // of a view with wrapped lines joined: the document itself
 
 	rendered bool     // markup was turned into text
@@ -112,16 +113,12 @@ func (d *Document) undo(relays []string) {
 	}
 }
 
-// shift takes off what stands before lines and between them: heads of what
-// shipped them, colours, line numbers, blanks, marks of quoting, the empty lines of a paste. It reports
+// shift takes off what stands before lines and between them: colours, line
+// numbers, blanks, marks of quoting, the empty lines of a paste. It reports
 // whether anything did.
 func (d *Document) shift() bool {
-	shifted := d.unship()
+	shifted := d.uncolour()
 	if shifted {
-		d.index()
-	}
-	if d.uncolour() {
-		shifted = true
 		d.index()
 	}
 	if d.unnumber() {
@@ -285,6 +282,9 @@ func (d *Document) Span(start, end int) transcript.Span {
 	}
 	from = min(max(from, 0), len(d.input))
 	to = min(max(to, from), len(d.input))
+	if d.packed != nil {
+		return d.packed.Span(d.base+from, d.base+to)
+	}
 	line, column := d.place(from)
 	return transcript.Span{Offset: d.base + from, End: d.base + to, Line: d.baseLine + line, Column: column}
 }

@@ -7,6 +7,7 @@ import "sort"
 // lies between them in the source was dropped.
 type offsetMap struct {
 	segments []segment
+	jumps    bool // the segments are not in the order of the source
 }
 
 // segment says where a run of cleaned bytes came from.
@@ -36,7 +37,25 @@ func (m *offsetMap) back(start, end int) (int, int) {
 	if end <= start {
 		return from, from
 	}
-	return from, max(m.behind(end-1), from)
+	to := m.behind(end - 1)
+	if m.jumps {
+		from, to = m.hull(start, end-1, from, to)
+	}
+	return from, max(to, from)
+}
+
+// maxHull bounds the segments that are looked at for a range.
+const maxHull = 64
+
+// hull widens a range of the source to all that the segments from the first to
+// the last cleaned byte were made from.
+func (m *offsetMap) hull(first, last, from, to int) (int, int) {
+	i := sort.Search(len(m.segments), func(i int) bool { return int(m.segments[i].out) > first })
+	for n := 0; i < len(m.segments) && int(m.segments[i].out) <= last && n < maxHull; n++ {
+		from, to = min(from, int(m.segments[i].in)), max(to, int(m.segments[i].in))
+		i++
+	}
+	return min(from, to), max(from, to)
 }
 
 // at is the segment that holds the cleaned offset.

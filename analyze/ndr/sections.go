@@ -361,12 +361,12 @@ func (d *divider) cut(s section) {
 
 // readSections reads each section by itself. One that tells nothing by itself
 // belongs to the one above it, the first to the one below.
-func (o Options) readSections(input []byte, all []section, relays []string) []Case {
+func (o Options) readSections(input []byte, all []section, relays []string, packed *Document) []Case {
 	read := make([][]Case, 0, len(all))
 	kept := make([]section, 0, len(all))
 	merged := make([]bool, 0, len(all))
 	for i, s := range all {
-		cases := o.readSection(input, s, relays)
+		cases := o.readSection(input, s, relays, packed)
 		switch n := len(kept); {
 		case !tells(cases) && n > 0:
 			kept[n-1].end, merged[n-1] = s.end, true
@@ -380,7 +380,7 @@ func (o Options) readSections(input []byte, all []section, relays []string) []Ca
 	var cases []Case
 	for i, s := range kept {
 		if merged[i] {
-			if again := o.readSection(input, s, relays); tells(again) && countItems(again) >= countItems(read[i]) {
+			if again := o.readSection(input, s, relays, packed); tells(again) && countItems(again) >= countItems(read[i]) {
 				read[i] = again
 			}
 		}
@@ -390,10 +390,10 @@ func (o Options) readSections(input []byte, all []section, relays []string) []Ca
 }
 
 // readSection reads a section as if it were all.
-func (o Options) readSection(input []byte, s section, relays []string) []Case {
+func (o Options) readSection(input []byte, s section, relays []string, packed *Document) []Case {
 	doc := borrow(input[s.start:s.end:s.end], relays)
 	defer doc.release()
-	doc.base, doc.baseLine = s.start, s.line
+	doc.base, doc.baseLine, doc.packed = s.start, s.line, packed
 	return doc.readAll(o, relays)
 }
 

@@ -1,22 +1,14 @@
 package transcript
 
 import (
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
-// CollectorStrings are the strings in which a collector of logs keeps the text of
-// programs (Docker's files, Elastic, Loki, CloudWatch, a cloud's export): the
-// values behind "log", "message" and the like of a text that is JSON and nothing
-// else, without their quotes, as offsets. It gives none where the JSON tells a
-// failure in fields of its own, as the events of sending services do, or keeps
-// more JSON in its strings.
-func CollectorStrings(text []byte) [][2]int { return collectorStrings(text, false) }
-
-// collectorStrings is CollectorStrings; all says that the strings of objects
-// with fields of their own count, too.
-func collectorStrings[T string | []byte](text T, all bool) [][2]int {
+// collectorStrings are the strings of a text that is JSON and nothing else, as a
+// collector of logs keeps what programs wrote (Docker's files, Elastic, Loki,
+// CloudWatch, a cloud's export), without their quotes, as offsets.
+func collectorStrings[T string | []byte](text T) [][2]int {
 	var values [][2]int
 	if t := strings.TrimLeft(string(text[:min(len(text), 256)]), " \t\r\n"); t == "" || t[0] != '{' && t[0] != '[' && t[0] != '"' {
 		return nil
@@ -33,13 +25,9 @@ func collectorStrings[T string | []byte](text T, all bool) [][2]int {
 			if key[0] < 0 {
 				return nil
 			}
-			named := string(text[key[0]:key[1]])
 			key[0] = -1
 			for i++; i < len(text) && (text[i] == ' ' || text[i] == '\t'); {
 				i++
-			}
-			if !all && slices.Contains(factKeys, named) {
-				return nil
 			}
 			if i >= len(text) || text[i] != '"' {
 				continue
@@ -48,12 +36,7 @@ func collectorStrings[T string | []byte](text T, all bool) [][2]int {
 			if end < 0 {
 				return nil
 			}
-			if all || slices.Contains(textKeys, named) {
-				if v := text[i+1 : end-1]; !all && len(v) > 1 && (v[0] == '{' || v[0] == '[') && strings.Contains(string(v), `\"`) {
-					return nil
-				}
-				values = append(values, [2]int{i + 1, end - 1})
-			}
+			values = append(values, [2]int{i + 1, end - 1})
 			i = end
 		case c == '"':
 			end := stringEnd(text, i)
@@ -73,16 +56,6 @@ func collectorStrings[T string | []byte](text T, all bool) [][2]int {
 		}
 	}
 	return values
-}
-
-// textKeys are the names under which collectors keep what a program wrote.
-var textKeys = []string{"log", "message", "msg", "MESSAGE", "@message", "textPayload", "line", "_raw", "text", "body", "content", "short_message", "full_message", "output"}
-
-// factKeys are names in objects that tell a failure in fields: the events of a
-// sending service, an error of Node with its reply, a report of this program.
-var factKeys = []string{
-	"event", "eventType", "notificationType", "RecordType", "response", "responseCode", "command", "recipient", "recipients", "rcpt", "delivery-status", "dsn",
-	"bounce", "smtp-id", "status_code", "errno", "syscall", "code", "schema_version", "queue_id", "recipient_status",
 }
 
 // stringEnd is the offset behind the string that begins at text[i]; -1 if it
@@ -164,7 +137,7 @@ func shippedViews(text string, look func(*view)) (covered [][2]int) {
 	if strings.Contains(text, `\n`) || strings.Contains(text, `":`) {
 		each(text, 0, len(text), func(from, to int) {
 			part := text[from:to]
-			values := collectorStrings(part, true)
+			values := collectorStrings(part)
 			if len(values) == 0 && strings.Contains(part, `\n`) {
 				values = [][2]int{{0, len(part)}}
 			}
