@@ -59,7 +59,7 @@ func (r *Report) json(w *jsonWriter) {
 	}
 	w.key("verdict")
 	w.summary(&r.Verdict)
-	if len(r.Outcomes) > 0 {
+	if len(r.Outcomes) > 0 || r.Kind == "analysis" {
 		w.key("outcomes")
 		w.open('[')
 		for i := range r.Outcomes {
