@@ -69,19 +69,20 @@ of several inputs the worst.`,
 	fs.BoolVar(&f.summary, "summary", false, "count by verdict, refuser, reply, cause and day in place of a report per message")
 	fs.StringSliceVar(&f.ourDomains, "our-domain", nil, "`DOMAIN` of ours, for the direction of the mail; repeatable")
 	fs.StringSliceVar(&f.relayDomains, "relay-domain", nil, "`DOMAIN` of a relay beside ppe-hosted.com; repeatable")
-	fs.StringArrayVar(&f.facts, "fact", nil, "`NAME=VALUE` that you know and no text says: "+strings.Join(factNames(), ", ")+"; repeatable")
+	fs.StringArrayVar(&f.facts, "fact", nil, "`NAME=VALUE` that you know and no text says: "+factForms()+"; repeatable")
 	fs.BoolVar(&f.single, "single", false, "take each file as one text, even if it looks like a mailbox")
 	p.causesFlag(fs)
 	registerSecrets(fs)
 	return cmd
 }
 
-func factNames() []string {
+// factForms are the facts that can be told, each with the values it takes.
+func factForms() string {
 	var out []string
 	for _, k := range analyze.FactKinds() {
-		out = append(out, k.Name)
+		out = append(out, k.Name+"="+strings.ReplaceAll(k.Values, "|", "/")) // a bar begins perfdata in check
 	}
-	return out
+	return strings.Join(out, ", ")
 }
 
 // parseFacts reads --fact.

@@ -98,7 +98,7 @@ func (f *probeFlags) register(s *pflag.FlagSet, plugin bool) {
 	s.BoolVar(&f.allAddresses, "all-addresses", false, "probe every address of HOST, not only the first that answers")
 	s.BoolVar(&f.tlsScan, "tls-scan", false, "ask which TLS versions are accepted, on connections of their own")
 	s.BoolVar(&f.noPipelining, "no-pipelining", false, "one command at a time, for comparison")
-	s.StringArrayVar(&f.facts, "fact", nil, "`NAME=VALUE` that you know: "+strings.Join(factNames(), ", ")+"; repeatable")
+	s.StringArrayVar(&f.facts, "fact", nil, "`NAME=VALUE` that you know: "+factForms()+"; repeatable")
 	s.IntVar(&f.retries, "retries", 0, "`TIMES` to repeat a session that was put off (4xx)")
 	s.BoolVar(&f.noNames, "no-names", false, "do not look at the sender's domain (SPF, DMARC, MX) and our own name")
 	s.DurationVar(&f.retryWait, "retry-wait", time.Minute, "pause before each of the --retries")
