@@ -281,7 +281,17 @@ func (v *resultView) drawRoad(w int) []line {
 		if n.beyond {
 			in = dim
 		}
-		out = append(out, say("   ").quote(in, cut(transcript.Escape(n.host), width)).pad(3+width+2).put(dim, n.is))
+		part := wrap(transcript.Escape(n.is), w-(3+width+2), 0)
+		if w < 60 { // the road in one look is worth more than its last words
+			part = []string{n.is}
+		}
+		for k, is := range part {
+			l := line{}
+			if k == 0 {
+				l = say("   ").quote(in, cut(transcript.Escape(n.host), width))
+			}
+			out = append(out, l.pad(3+width+2).put(dim, is))
+		}
 	}
 	return out
 }

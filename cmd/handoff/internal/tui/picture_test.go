@@ -219,3 +219,31 @@ func TestCopyOfARow(t *testing.T) {
 		t.Errorf("the toast:\n%s", s)
 	}
 }
+
+// The text opens at its first mark, and where it was left when it opens again.
+func TestTextOpensAtItsFirstMark(t *testing.T) {
+	m, f := at(t, 80, 24)
+	f.report.Outcomes[0].Evidence = []analyze.Evidence{{Line: 300, Column: 1, Quote: "line"}, {Line: 200, Column: 1, Quote: "line", Role: "reply"}}
+	press(m, "alt+2")
+	m.Update(tea.PasteMsg{Content: strings.Repeat("line\n", 500)})
+	press(m, "ctrl+r", "t")
+	if s := seen(m); !strings.Contains(s, "\n 200 | line") || !strings.Contains(s, "line 200 is marked") {
+		t.Errorf("the first mark is out of sight:\n%s", s)
+	}
+	press(m, "pgdown", "pgdown", "pgdown")
+	top := m.screens[atAnalyze].(*analyzeScreen).result.lines.top
+	press(m, "esc", "t")
+	if again := m.screens[atAnalyze].(*analyzeScreen).result.lines.top; again != top {
+		t.Errorf("it opens at row %d, was left at %d", again, top)
+	}
+}
+
+// No part of a station on the road is cut, however narrow the window.
+func TestRoadIsWrapped(t *testing.T) {
+	m, f := at(t, 60, 24)
+	f.judge = func(text []byte, _ string) Run { return Run{Report: f.report, Text: "Received: from", When: testNow} }
+	press(m, "alt+2", "x", "ctrl+r", "v")
+	if s := squeezed(seen(m)); !strings.Contains(s, squeezed("took the mail, by the returned headers, reported it")) || strings.Contains(s, "~") {
+		t.Errorf("the road:\n%s", seen(m))
+	}
+}

@@ -379,6 +379,9 @@ func (s *probeScreen) update(msg tea.Msg) tea.Cmd {
 		before := s.m.runBefore(msg.run)
 		s.m.remember(msg.run)
 		s.result = newResultView(s.m, msg.run).since(before)
+		if msg.run.Report != nil && msg.run.Report.Partial {
+			return toast("ended early; what is known by then is kept")
+		}
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ type resultView struct {
 	top     int // first entry in sight
 	scroll  int // of the detail, or of the sheet
 	lines   *textView
+	opened  bool        // it was read once: the place in it is kept
 	offsets map[int]int // of a probe: first row of each port's transcript
 	rows    []int       // body row of each entry in sight, for the mouse
 	listTop int
@@ -98,6 +99,9 @@ func (v *resultView) outcomeEntry(o *analyze.Outcome) entry {
 		if o.Reply.Text != "" {
 			out = append(out, labelled("said", title, o.Reply.Text, w)...)
 		}
+		if n := len(o.Causes); n > 1 {
+			out = append(out, labelled("why", title, fmt.Sprintf("%d causes fit: %s, %s%s; d finds the one", n, o.Causes[0].ID, o.Causes[1].ID, map[bool]string{true: ", ..."}[n > 2]), w)...)
+		}
 		out = append(out, v.quotes(o.Evidence, w)...)
 		for _, c := range o.Causes {
 			out = append(out, causeLines(&c, w)...)
@@ -114,7 +118,7 @@ func causeEntry(c *analyze.Cause) entry {
 }
 
 func causeLines(c *analyze.Cause, w int) []line {
-	out := labelled("cause", title, c.ID+"   to act: "+string(c.Who), w)
+	out := labelled("cause", title, c.ID+" | to act: "+string(c.Who), w)
 	if c.Fits != "" {
 		out = append(out, labelled("fits", dim, c.Fits, w)...)
 	}
@@ -175,7 +179,7 @@ func (v *resultView) quotes(es []analyze.Evidence, w int) []line {
 	for _, e := range es {
 		head := fmt.Sprintf("%5d | ", e.Line)
 		if e.Port != 0 {
-			head = fmt.Sprintf("%d:%-3d | ", e.Port, e.Line)
+			head = fmt.Sprintf("%7s | ", fmt.Sprintf("%d:%d", e.Port, e.Line))
 		}
 		full := ""
 		if i := v.lineOf(e); i >= 0 {
@@ -361,7 +365,20 @@ func (v *resultView) transcript() tea.Cmd {
 		return toast("there is no transcript here: History keeps reports without their texts")
 	}
 	v.lines.hidden = false
+	if !v.opened {
+		v.opened = true
+		return v.lines.firstMark(v.legend())
+	}
 	return nil
+}
+
+// legend says how the transcript of a probe is written; the text of an analysis
+// is somebody else's.
+func (v *resultView) legend() string {
+	if len(v.run.Sessions) == 0 {
+		return ""
+	}
+	return "-> sent  <- answered  ~ in TLS  * refused"
 }
 
 // copy copies the row one is on, or the whole ticket without personal data.

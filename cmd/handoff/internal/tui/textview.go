@@ -114,6 +114,26 @@ func (v *textView) typed(k tea.KeyPressMsg) {
 	}
 }
 
+// firstMark goes to the first mark, unless the top has it in sight, and says
+// where the marks are, with a legend behind it.
+func (v *textView) firstMark(legend string) tea.Cmd {
+	first := -1
+	for i := range v.marks {
+		if first < 0 || i < first {
+			first = i
+		}
+	}
+	said := nonEmpty(legend)
+	if first >= 0 {
+		v.top = max(first-4, 0)
+		said = append([]string{fmt.Sprintf("line %d is marked, n goes on", first+1)}, said...)
+	}
+	if len(said) == 0 {
+		return nil
+	}
+	return toast("%s", strings.Join(said, "; "))
+}
+
 // find moves to the next hit of the search, or to the next mark.
 func (v *textView) find(by int) tea.Cmd {
 	n := v.text.n()
