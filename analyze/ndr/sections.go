@@ -93,16 +93,19 @@ func linesIn(text []byte, cr bool) int {
 	return n
 }
 
-// endsInBoundary reports whether the last line closes the parts of the mail that
-// the input begins with.
+// endsInBoundary reports whether the last line, and no line before it, closes the
+// parts of the mail that the input begins with. Postfix gives all reports that it
+// writes about one message in one second the same boundary.
 func endsInBoundary(input []byte) bool {
-	t := bytes.TrimRight(input[max(0, len(input)-4096):], " \t\r\n")
+	tail := input[max(0, len(input)-4096):]
+	t := bytes.TrimRight(tail, " \t\r\n")
 	n := bytes.LastIndexByte(t, '\n') + 1
 	last := t[n:]
 	if n == 0 || len(last) < 5 || !bytes.HasPrefix(last, []byte("--")) || !bytes.HasSuffix(last, []byte("--")) {
 		return false
 	}
-	return bytes.Contains(untilEmpty(input[:min(len(input), maxLetter)]), last[2:len(last)-2])
+	head := untilEmpty(input[:min(len(input), maxLetter)])
+	return bytes.Contains(head, last[2:len(last)-2]) && bytes.Index(input[len(head):], last) == len(input[len(head):])-len(tail)+n
 }
 
 // untilEmpty is what stands before the first empty line.
