@@ -101,6 +101,8 @@ func (j *judge) direction(c *ndr.Case, it *ndr.Item, g *judgement, kind transcri
 		switch {
 		case from:
 			return Outbound
+		case to && it.Recipient != "" && !j.ownAddress(it.Recipient) && g.rung >= 2 && g.rung <= 5:
+			return Outbound // what came for one of ours was sent on to somebody else, by the relay
 		case to:
 			return Inbound
 		case it.Recipient != "":

@@ -217,14 +217,10 @@ func zohoReason(f *flow, it *Item) bool {
 //	retry timeout exceeded
 func eximReason(f *flow, from, to int, it *Item) {
 	t := f.text[from:to]
-	if n := bytes.Index(t, []byte("(ultimately generated from ")); n >= 0 {
-		if a, k := mailboxAt(t[n+len("(ultimately generated from "):]); k > 0 {
-			it.Original = a
-		}
-		if e := bytes.IndexByte(t[n:], ')'); e >= 0 {
-			from += n + e + 1
-			t = f.text[from:to]
-		}
+	if o, end := eximGenerated(t); end > 0 {
+		it.Original = o
+		from += end
+		t = f.text[from:to]
 	}
 	if tail := []byte(eximGaveUp); bytes.HasSuffix(t, tail) {
 		it.Expired = true
@@ -323,6 +319,25 @@ func eximReason(f *flow, from, to int, it *Item) {
 	if len(t) > 0 {
 		it.LocalReply = transcript.Reply{Lines: []string{string(t)}, Span: f.span(from, to)}
 	}
+}
+
+// eximGenerated reads "(generated from o)" or "(ultimately generated from o)": of
+// which address a recipient comes, and where the words end; 0 without them.
+func eximGenerated(t []byte) (original string, end int) {
+	n := 0
+	if len(t) == 0 || t[0] != '(' {
+		if n = bytes.Index(t, []byte("(ultimately generated from ")); n < 0 {
+			return "", 0
+		}
+	}
+	const words = "generated from "
+	k := bytes.Index(t[n:min(n+len("(ultimately ")+len(words), len(t))], []byte(words))
+	e := bytes.IndexByte(t[n:], ')')
+	if k < 0 || e < 0 {
+		return "", 0
+	}
+	original, _ = mailboxAt(t[n+k+len(words):])
+	return original, n + e + 1
 }
 
 // eximGaveUp stands behind the last answer when Exim gave up after it.

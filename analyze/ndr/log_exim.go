@@ -2,6 +2,8 @@ package ndr
 
 import (
 	"bytes"
+	"cmp"
+	"strings"
 
 	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
@@ -160,7 +162,10 @@ func eximAddress(l *logLine, at int, it *Item) int {
 	}
 	if at < len(t) && t[at] == '<' {
 		if a, n := mailboxAt(t[at:]); n > 0 {
-			if a != it.Recipient {
+			switch {
+			case strings.HasPrefix(a, it.Recipient) && len(a) > len(it.Recipient) && a[len(it.Recipient)] == '@' && it.Recipient != "":
+				it.Recipient = a // a user of its own, "=> user <user@domain>": the address tells more
+			case a != it.Recipient:
 				it.Original = a
 			}
 			at = skipBlanks(t, at+n)
@@ -210,7 +215,7 @@ func (x *eximLog) outcome(l *logLine, id string, at int, deferred bool) {
 	if n := bytes.Index(t[at:], []byte(" A=")); n >= 0 && end > 0 {
 		it.Authenticated = transcript.Yes
 	}
-	fault, stage := transcript.FaultNone, transcript.Stage("")
+	fault, stage, pipe := transcript.FaultNone, transcript.Stage(""), false
 	if n := bytes.Index(t[at:], []byte("defer (")); n >= 0 {
 		message = at + n
 		if e := bytes.IndexByte(t[message:], ')'); e > 0 {
@@ -222,6 +227,7 @@ func (x *eximLog) outcome(l *logLine, id string, at int, deferred bool) {
 			until = end
 		}
 		fault, stage = faultAndStage(t[message:until])
+		pipe = bytes.Contains(t[message:until], brokenPipe)
 	}
 	if end > message {
 		message = end
@@ -245,12 +251,18 @@ func (x *eximLog) outcome(l *logLine, id string, at int, deferred bool) {
 		it.FaultSpan = l.f.span(message, len(t))
 		it.Target = peer
 	}
+	if pipe && it.Reply.IsZero() {
+		it.Fault, it.Stage, it.Target = transcript.FaultClosed, transcript.StageData, peer
+	}
 	for _, lookup := range []string{"lookup of host ", "host lookup for "} {
 		n := bytes.Index(t[at:], []byte(lookup))
 		if n < 0 {
 			continue
 		}
 		k := at + n + len(lookup)
+		if k < len(t) && t[k] == '"' {
+			k++
+		}
 		if h, m := hostAt(t[k:]); m > 0 {
 			it.Target = l.f.mention(Target, h, k, k+m)
 			it.Fault, it.Stage = transcript.FaultDNS, transcript.StageResolve
@@ -386,11 +398,18 @@ func (x *eximLog) try(l *logLine, id string, at int) {
 		it.FaultSpan = l.f.span(end, len(t))
 		it.LocalReply, it.LocalOnlyExpiry = transcript.Reply{}, false
 	}
+	if it.Fault != transcript.FaultNone && bytes.HasSuffix(t, brokenPipe) {
+		it.Fault, it.Stage = transcript.FaultClosed, transcript.StageData
+	}
 	if len(x.tries) > maxAttempts {
 		x.tries = map[string]*Item{}
 	}
 	x.tries[id] = &it
 }
+
+// brokenPipe says that a write failed. Before the message Exim waits for a reply
+// after each write, and reads that the connection is gone.
+var brokenPipe = []byte("Broken pipe")
 
 // told reads the other lines of a message that tell about a try.
 func (x *eximLog) told(l *logLine, id string, at int) {
@@ -475,16 +494,21 @@ func (x *eximLog) rejected(l *logLine, id string, at int) {
 	if k := bytes.Index(t[message:], []byte(": ")); k >= 0 {
 		message += k + 2
 	}
+	if h, k := hostAt(t[message:]); k > 0 && h.address != "" && bytes.Contains(t[message+k:], []byte("SMTP error from remote mail server after ")) {
+		// It asked the next server first (verify = recipient/callout), whose refusal
+		// it passed on.
+		eximReason(&l.f, message, len(t), &it)
+		it.Refuser = l.f.mention(Refuser, h, message, message+k)
+		x.k.put(cmp.Or(id, "rejected"+it.Sender), it, l.clock)
+		return
+	}
 	if r, ok := l.f.reply(message, len(t)); ok {
 		it.Reply = r
 	} else {
 		it.Reply = transcript.Reply{Lines: []string{string(t[message:])}, Span: l.f.span(message, len(t))}
 	}
 	it.LocalReply, it.Reply = it.Reply, transcript.Reply{}
-	if id == "" {
-		id = "rejected" + it.Sender
-	}
-	x.k.put(id, it, l.clock)
+	x.k.put(cmp.Or(id, "rejected"+it.Sender), it, l.clock)
 }
 
 // tail looks at the end of a log whose beginning was cut off: a message came

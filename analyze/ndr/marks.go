@@ -338,6 +338,7 @@ var textPhrases = []phrase{
 	{"a message sent by", signEximFailed},
 	{"recipients. this is a permanent error. the following address", signEximMore},
 	{"this is a permanent error", signEximMore},
+	{"delay reason: ", signEximMore}, // the words around it may be in any language
 
 	// Sendmail and its kin.
 	{"the original message was received", signSendmailReceived},

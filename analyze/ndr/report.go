@@ -460,6 +460,7 @@ func (r *report) merge() []Item {
 	index := make(map[string]int, len(groups))
 	for i := range groups {
 		it := r.groupItem(&groups[i])
+		r.delivered(&it, index)
 		if it.Recipient != "" {
 			if k, ok := index[it.Recipient]; ok {
 				combine(&items[k], &it)
@@ -505,6 +506,37 @@ func (r *report) merge() []Item {
 		}
 	}
 	return items
+}
+
+// delivered gives the item of a group the address that the mail was sent on to,
+// where the text tells it and the fields have only the one it came for. So it is
+// with Exim: "member@x (generated from team@y)" above, "Final-Recipient: team@y"
+// below, once for each member. taken are the recipients that have an item.
+func (r *report) delivered(it *Item, taken map[string]int) {
+	best := -1
+	for i := range r.items {
+		t := &r.items[i]
+		if t.Original == "" || t.Original != it.Recipient || t.Recipient == "" {
+			continue
+		}
+		if _, ok := taken[t.Recipient]; ok {
+			continue
+		}
+		switch {
+		case best < 0, !r.sameWords(it, &r.items[best]) && r.sameWords(it, t):
+			best = i
+		}
+	}
+	if best >= 0 {
+		it.Original, it.Recipient = it.Recipient, r.items[best].Recipient
+	}
+}
+
+// sameWords reports whether fields and text tell the same reply, and of the same
+// recipient where it names one.
+func (r *report) sameWords(it, t *Item) bool {
+	return it.Reply.Code == t.Reply.Code && it.Reply.Enhanced == t.Reply.Enhanced &&
+		(strings.Contains(it.Reply.Text(), t.Recipient) || !strings.Contains(t.Reply.Text(), t.Recipient))
 }
 
 // matchGroup finds the item of the fields that a recipient of the text belongs

@@ -1,5 +1,7 @@
 package transcript
 
+import "strings"
+
 // Kind is what the words of a reply mean: relay-denied, auth-failed,
 // starttls-required, … Where the words are silent it is what the codes mean.
 // The empty Kind says that neither is known to the table in kindtable.go.
@@ -269,6 +271,9 @@ func (r Reply) StageOf(k Kind) Stage {
 		return s
 	}
 	if r.namesAddress() {
+		if r.namesData() {
+			return StageData
+		}
 		return StageEnvelope
 	}
 	if len(r.Enhanced) > 3 && r.Class() >= 4 && r.Enhanced[1:4] == ".1." {
@@ -285,6 +290,13 @@ func (r Reply) StageOf(k Kind) Stage {
 		return StageGreet
 	}
 	return StageUnknown
+}
+
+// namesData reports whether what stands in the angle brackets is a command, as
+// Postfix puts it for refusals of DATA and of the final dot.
+func (r Reply) namesData() bool {
+	t := r.words(r.Lines[0])
+	return strings.HasPrefix(t, "<DATA>:") || strings.HasPrefix(t, "<END-OF-MESSAGE>:")
 }
 
 // namesAddress reports whether the words begin with an address in angle
