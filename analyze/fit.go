@@ -245,7 +245,7 @@ func (e *ending) differs(q *question) fields {
 	differ(fieldOffered, e.offered, q.offered)
 	differ(fieldTried, e.tried, q.tried)
 	differ(fieldLoggedIn, e.loggedIn, q.loggedIn)
-	if e.stage != transcript.StageTLS && e.port != 25 { // TLS on 25 changes no decision
+	if e.stage != transcript.StageTLS && e.stage != transcript.StageEHLO && e.port != 25 { // TLS on 25 changes no decision, EHLO is said before and inside it
 		differ(fieldSecure, e.secure, q.secure)
 	}
 	if e.stage.Order() < transcript.StageEnvelope.Order() {

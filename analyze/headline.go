@@ -285,8 +285,8 @@ func (g *judgement) words(host string) (what, do string) {
 	rule := ruleOf(g.obs.Kind)
 	switch o.Verdict {
 	case Refused:
-		if g.rung == 3 && g.obs.Kind == transcript.KindMessageTooBig {
-			return host + " takes no message of this size", "make the message smaller"
+		if g.lacks != nil {
+			return host + g.lacks.says, g.lacks.do
 		}
 		if g.rung == 3 && symptomOf(g.obs.Words, g.obs.Stage) == symptomNoMechanism {
 			return host + " offers no AUTH that the client has", "allow PLAIN or LOGIN in the client"
@@ -440,6 +440,9 @@ func (g *judgement) unreachableWords(host string) (what, do string) {
 	if g.obs.Stage == transcript.StageResolve {
 		if containsAny(g.obs.Words, transientDNS) {
 			return "the resolver gave no answer for " + host, "repair the resolver"
+		}
+		if containsAny(g.obs.Words, noDANE) {
+			return "DNS has no DANE record for " + host + ", which the sender asks for", "ask for the level secure or encrypt instead"
 		}
 		return "the name " + host + " was not found", "correct the name of the smart host"
 	}

@@ -43,6 +43,7 @@ type judgement struct {
 	delay bool // a delay report: a later bounce of the same recipient replaces it
 	// gap says what is missing when the verdict is insufficient-evidence.
 	gap   gap
+	lacks *shortfall // what the server did not declare; nil: nothing that is known
 	tests []NextTest // what tells the causes apart
 	// program wrote the text; nil where it is not known or does not matter.
 	program *program
@@ -162,13 +163,14 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 			o.RefusedBy = name(j.answered(it))
 		}
 
-	case it.Reply.IsZero() && it.Session == nil && containsAny(g.obs.Words, declaredSize) && j.relay(j.answered(it)):
-		// The server's EHLO reply declared a size that the message exceeds (RFC 1870).
+	case it.Reply.IsZero() && it.Session == nil && undeclared(g.obs.Words) != nil && j.relay(j.answered(it)):
+		// What the server's EHLO reply declared is less than the message needs.
 		g.rung = 3
 		o.Verdict, o.Confidence = Refused, Likely // nobody said so in a reply
 		o.RefusedBy = name(j.answered(it))
 		stage = transcript.StageEnvelope
-		g.obs.Kind = transcript.KindMessageTooBig
+		g.lacks = undeclared(g.obs.Words)
+		g.obs.Kind = g.lacks.kind
 		o.Reply, g.obs.Reply = Reply{}, transcript.Reply{}
 
 	case refusedUntold(c, it, stage) && j.relay(&it.Refuser):
@@ -268,6 +270,10 @@ func (j *judge) judgeItem(c *ndr.Case, it *ndr.Item) judgement {
 	if kind == transcript.KindRelayDenied && g.rung == 2 && len(j.o.Facts.OurDomains) == 0 {
 		// "Relay access denied" is also what an outsider gets whose recipient's domain
 		// has left the service: whose customer the recipient is was not said.
+		g.obs.Inbound = transcript.Unknown
+	}
+	if g.rung == 2 && o.Direction == Outbound && ruleOf(kind).inbound {
+		// The relay takes the recipient for its customer's, whoever that is to us.
 		g.obs.Inbound = transcript.Unknown
 	}
 	o.Party = j.party(c, it, &g, kind)
@@ -404,9 +410,41 @@ func refusedUntold(c *ndr.Case, it *ndr.Item, stage transcript.Stage) bool {
 // formatGmail is Case.Format of Gmail's reports.
 const formatGmail = "gmail"
 
-// declaredSize are how programs say that the message is larger than the server
-// declared to take: Postfix, OpenSMTPD.
-var declaredSize = []string{"exceeds size limit", "too large for peer"}
+// shortfall is something that a message needs and the server's EHLO reply does not
+// declare, as a program says that kept the message for it.
+type shortfall struct {
+	words    []string
+	kind     transcript.Kind
+	says, do string // the halves of the headline
+}
+
+// shortfalls: a size (RFC 1870) in the words of Postfix and OpenSMTPD, addresses
+// beyond ASCII (RFC 6531) in those of Postfix, Exim and Sendmail.
+var shortfalls = [...]shortfall{
+	{
+		[]string{"exceeds size limit", "too large for peer"},
+		transcript.KindMessageTooBig,
+		" takes no message of this size", "make the message smaller",
+	},
+	{
+		[]string{"smtputf8 is required", "utf8 support required"},
+		transcript.KindSyntax,
+		" takes no addresses beyond ASCII (SMTPUTF8)", "write the address in ASCII",
+	},
+}
+
+// undeclared is the shortfall that the words tell of; nil where they tell of none.
+func undeclared(words string) *shortfall {
+	if words == "" {
+		return nil
+	}
+	for i := range shortfalls {
+		if containsAny(words, shortfalls[i].words) {
+			return &shortfalls[i]
+		}
+	}
+	return nil
+}
 
 // started reports whether STARTTLS was accepted.
 func started(s *transcript.Session) bool {

@@ -199,6 +199,10 @@ func tlsFault(words string) string {
 	return ""
 }
 
+// noDANE are the words for a name that DNS knows, but without the record that a
+// sender set to DANE wants (RFC 7672).
+var noDANE = []string{"tlsa", "non dnssec destination"}
+
 // transientDNS are the words for a resolver that failed, as against a name that
 // does not exist.
 var transientDNS = []string{

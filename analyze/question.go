@@ -161,7 +161,7 @@ func (q *question) senders(o *Observation, f *Facts) {
 	if o.Sender != "" {
 		q.nullSender = fact(o.Sender == "<>")
 		_, domain, _ := strings.Cut(o.Sender, "@")
-		if len(f.OurDomains) > 0 && o.Sender != "<>" {
+		if len(f.OurDomains) > 0 && o.Sender != "<>" && !ruleOf(o.Kind).inbound { // what is said to strangers is said to our senders, too
 			q.ownSender = fact(isOurs(domain, f.OurDomains))
 		}
 		q.loginSender = o.LoginSender

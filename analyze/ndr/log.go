@@ -429,7 +429,7 @@ func (k *logbook) items(skip func(id string, it *Item) bool) []Item {
 	// Items are large: a list that grew by doubling would be copied, and held,
 	// several times over where a log has a hundred thousand recipients.
 	own := make([]Item, 0, len(k.keys))
-	var notices []Item
+	var notices, nulls []Item
 	for _, name := range k.keys {
 		a := k.attempts[name]
 		id, _, _ := strings.Cut(name, "\x00")
@@ -461,10 +461,18 @@ func (k *logbook) items(skip func(id string, it *Item) bool) []Item {
 		if k.notice[id] {
 			notices = append(notices, *it)
 			own = own[:len(own)-1]
+		} else if it.Sender == "<>" && (it.Action == ActionRelayed || it.Action == ActionDelivered) {
+			// A report of another server that came back this way and arrived: not
+			// what the log is read for.
+			nulls = append(nulls, *it)
+			own = own[:len(own)-1]
 		}
 	}
 	if len(own) > 0 {
 		return own
+	}
+	if len(notices) == 0 {
+		return nulls
 	}
 	for i := range notices {
 		if it := &notices[i]; it.Action == ActionRelayed || it.Action == ActionDelivered {

@@ -138,6 +138,7 @@ var looseWords = []struct {
 	{"certificate peer name verification failed for ", transcript.FaultCertificate},
 	{"server certificate verification failed for ", transcript.FaultCertificate},
 	{"Server certificate not verified for ", transcript.FaultCertificate},
+	{"TLS policy lookup for ", transcript.FaultDNS},
 }
 
 // outcome reads "to=<r>, …, status=X (REASON)".
@@ -241,7 +242,9 @@ func (p *postfixLog) complete(it *Item, x *postfixProcess, id string, relay Ment
 	if fresh && x.fault != transcript.FaultNone && it.Reply.IsZero() {
 		if it.Target.IsZero() {
 			it.Target, it.LocalOnlyExpiry = x.target, false
-			it.Stage = transcript.StageTLS
+			if it.Fault != transcript.FaultDNS {
+				it.Stage = transcript.StageTLS
+			}
 		}
 		if it.Stage == transcript.StageTLS && (it.Fault == transcript.FaultNone || it.Fault == transcript.FaultTLS || it.Fault == x.fault) && it.Target.Address == x.target.Address {
 			it.Fault = x.fault

@@ -125,6 +125,13 @@ func readPostfixReason(f *flow, from, to int, it *Item) {
 	if postfixName(f, from, to, it) {
 		return
 	}
+	for _, w := range postfixDANE {
+		if bytes.HasPrefix(t, []byte(w)) {
+			it.Stage, it.Fault, it.FaultSpan = transcript.StageResolve, transcript.FaultDNS, f.span(from, to)
+			it.LocalOnlyExpiry = true
+			return
+		}
+	}
 	// Somebody's words after all: "H[ip] said: …" behind another beginning.
 	if n := bytes.Index(t, []byte(" said: ")); n > 0 {
 		start := from + n
@@ -135,18 +142,50 @@ func readPostfixReason(f *flow, from, to int, it *Item) {
 			return
 		}
 	}
-	if n := bytes.Index(t, []byte("exceeds size limit")); n >= 0 {
-		// The size that the server announced in its EHLO reply.
-		if m := bytes.Index(t, []byte("of server ")); m > n {
-			it.Stage = transcript.StageEnvelope
-			postfixTarget(f, from+m+len("of server "), to, it, transcript.FaultNone)
+	for i := range postfixLacks {
+		l := &postfixLacks[i]
+		n := bytes.Index(t, []byte(l.words))
+		if n < 0 {
+			continue
 		}
+		m := bytes.Index(t, []byte(l.before))
+		if m < 0 {
+			break
+		}
+		at := from + m + len(l.before)
+		if !postfixTarget(f, at, to, it, l.fault) {
+			break
+		}
+		it.Stage = l.stage
+		if l.fault != transcript.FaultNone {
+			return
+		}
+		break
 	}
 	if foldIndex(t, "mail delivery time exceeded") >= 0 || foldIndex(t, "message expired") >= 0 {
 		it.LocalOnlyExpiry, it.Expired = true, true
 		return
 	}
 	local(f, from, to, it)
+}
+
+// postfixDANE are what Postfix says when smtp_tls_security_level asks for DANE and
+// DNS does not serve it (RFC 7672). The log names the destination.
+var postfixDANE = [...]string{"no TLSA records found", "TLSA records unusable", "non DNSSEC destination"}
+
+// postfixLacks are the findings of Postfix about a server that it talked to and
+// that said no: what its EHLO reply did not offer, or a login that came to
+// nothing. Words of the reason, and what stands before the host in it.
+var postfixLacks = [...]struct {
+	words, before string
+	stage         transcript.Stage
+	fault         transcript.Fault
+}{
+	{"exceeds size limit", "of server ", transcript.StageEnvelope, transcript.FaultNone},
+	{"SMTPUTF8 is required", "by host ", transcript.StageEnvelope, transcript.FaultNone},
+	{"no compatible authentication mechanisms", "server ", transcript.StageAuth, transcript.FaultProtocol},
+	{"authentication protocol loop", "with server ", transcript.StageAuth, transcript.FaultProtocol},
+	{"SASL authentication failed; non-empty initial", "from server ", transcript.StageAuth, transcript.FaultProtocol},
 }
 
 // postfixHost reads what follows "host ".
@@ -236,7 +275,7 @@ func postfixTarget(f *flow, at, to int, it *Item, fault transcript.Fault) bool {
 // postfixName reads the faults of name service.
 func postfixName(f *flow, from, to int, it *Item) bool {
 	t := f.text[from:to]
-	for _, mark := range []string{"Name service error for name=", "Name service error for domain ", "Name service error for ", "unable to look up host ", "Host not found: ", "Host found but no data record of requested type: "} {
+	for _, mark := range []string{"Name service error for name=", "Name service error for domain ", "Name service error for ", "unable to look up host ", "Host not found: ", "Host found but no data record of requested type: ", "no MX host for ", "unable to find primary relay for ", "TLSA lookup error for "} {
 		n := bytes.Index(t, []byte(mark))
 		if n < 0 {
 			continue
