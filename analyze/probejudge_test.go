@@ -232,7 +232,7 @@ func TestProbeHeadlines(t *testing.T) {
 		},
 		{
 			"the alarm", IntentAuth, took25, ready587, full, Ready, Problem,
-			"alarm: port 25 takes mail to outside recipients without AUTH; 587 is ready",
+			"alarm: port 25 takes mail to outside recipients without AUTH; 587 works",
 			"open-relay error, auth-accepted info",
 		},
 		{

@@ -161,7 +161,7 @@ func (j *probeJudge) summary(r *Report, chosen []*sessionJudgement, d *sessionJu
 	for i := range r.Findings {
 		if f := &r.Findings[i]; f.ID == findingOpenRelay && !f.Expected {
 			s.Status = Problem
-			s.Headline = fit("alarm: port 25 takes mail to outside recipients without AUTH; "+portWord(d)+" is "+string(d.verdict), "alarm: port 25 takes mail to outside recipients without AUTH")
+			s.Headline = fit("alarm: port 25 takes mail to outside recipients without AUTH; "+portWord(d)+" "+standsWord(d), "alarm: port 25 takes mail to outside recipients without AUTH")
 			s.Next = string(f.Fix[0].Who) + ": " + f.Fix[0].Text
 		}
 	}
@@ -184,7 +184,7 @@ func (j *probeJudge) headline(chosen []*sessionJudgement, d *sessionJudgement) s
 		}
 		for _, g := range chosen {
 			if g != d && g.verdict == Ready {
-				other = "; " + portWord(g) + " works"
+				other = "; " + portWord(g) + " " + readyWord(g)
 			}
 		}
 		if do == "" {
@@ -200,6 +200,23 @@ func (j *probeJudge) headline(chosen []*sessionJudgement, d *sessionJudgement) s
 	}
 	not := notTriedWords(d)
 	return fit(what+rest+not, what+not, what)
+}
+
+// readyWord is what a port that is ready does: one where nobody logged in and
+// nothing was asked of senders and recipients only answers.
+func readyWord(g *sessionJudgement) string {
+	if g.stage.Order() < transcript.StageAuth.Order() {
+		return "answers"
+	}
+	return "works"
+}
+
+// standsWord is how a port stands beside an alarm.
+func standsWord(g *sessionJudgement) string {
+	if g.verdict == Ready {
+		return readyWord(g)
+	}
+	return "is " + string(g.verdict)
 }
 
 // notTriedWords names what the plan left out.

@@ -106,7 +106,9 @@ func (a *answer) at(obs *Observation, f *Facts) []NextTest {
 func (j *probeJudge) explain(r *Report, chosen []*sessionJudgement, d *sessionJudgement) {
 	for i := range j.all {
 		if g := &j.all[i]; failing(g) && !g.expected {
-			r.Sessions[i].Causes = j.explainer().answer(&g.obs, &j.o.Facts).causes
+			facts := j.o.Facts
+			facts.Intent = j.intentOf(g)
+			r.Sessions[i].Causes = j.explainer().answer(&g.obs, &facts).causes
 		}
 	}
 	if d == nil || !failing(d) {
@@ -129,6 +131,18 @@ func (j *probeJudge) explain(r *Report, chosen []*sessionJudgement, d *sessionJu
 			r.addTest(t)
 		}
 	}
+}
+
+// intentOf is how those send who use a session's port. The probe took the other
+// port by itself: nobody's settings are wrong for it.
+func (j *probeJudge) intentOf(g *sessionJudgement) Intent {
+	switch sub := submission(g.s.Port); {
+	case j.p.Intent == IntentAuth && !sub:
+		return IntentServer
+	case j.p.Intent == IntentServer && sub:
+		return IntentAuth
+	}
+	return j.p.Intent
 }
 
 // explainer is the one for the relay that was probed.
