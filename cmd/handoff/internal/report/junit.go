@@ -80,7 +80,7 @@ func (j *junitWriter) Write(r *analyze.Report, lines Lines) error {
 		}
 		total += ms
 		c := junitCase{Name: fmt.Sprintf("session %d %s", x.Port, show(x.Address)), Class: s.Name, Time: fmt.Sprintf("%.3f", ms/1000)}
-		text := body(strings.Join(steps, ", "), causeText(x.Causes))
+		text := body(strings.Join(steps, ", "), decided(nil, x), causeText(x.Causes))
 		switch {
 		case x.Verdict == analyze.Ready || x.Expected:
 			c.SystemOut = fmt.Sprintf("%s\n%s", show(string(x.Verdict)), text)

@@ -152,12 +152,18 @@ func mdSessions(p func(string, ...any), r *analyze.Report) {
 				text = "**" + mdText(c.Status) + "** " + mdCell(foldReply(*c.Step.Reply))
 			case c.Step != nil && c.Step.Fault != "":
 				text = "**" + mdText(c.Status) + "** " + mdText(c.Step.Fault)
+				if c.Step.Note != "" {
+					text += ": " + mdCell(c.Step.Note)
+				}
 			}
 			p(" %s |", strings.TrimSpace(text))
 		}
 		p(" %s", mdText(string(s.Verdict)))
 		if s.Expected && s.Verdict != analyze.Ready {
 			p(", expected")
+		}
+		if s.Verdict == analyze.Ready && !whole(s) {
+			p(" up to %s", mdText(s.Stage))
 		}
 		p(" |\n")
 	}

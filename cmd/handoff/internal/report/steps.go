@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/smtp-handoff/handoff/analyze"
+	"github.com/smtp-handoff/handoff/analyze/transcript"
 )
 
 // stages are the columns of a step table in the order of the road.
@@ -54,6 +55,78 @@ func Cells(s *analyze.Session) []Cell {
 		out = append(out, c)
 	}
 	return out
+}
+
+// whole reports whether a session that is ready was tried as far as mail goes.
+func whole(s *analyze.Session) bool {
+	switch s.Stage {
+	case "envelope", "data", "accepted":
+		return true
+	}
+	return false
+}
+
+// decided is what was said, or what happened, at the step where a session
+// broke: the words that an admin looks for. Empty where it did not break, and
+// where a finding of the report quotes them; nil asks for them all the same.
+func decided(r *analyze.Report, s *analyze.Session) string {
+	if s.Verdict == analyze.Ready || s.Expected {
+		return ""
+	}
+	var at *Cell
+	cells := Cells(s)
+	for i := range cells {
+		c := &cells[i]
+		if c.Status == "failed" || c.Status == "refused" || c.Status == "deferred" || c.Status == "skipped" && c.Stage == s.Stage {
+			at = c
+			break
+		}
+	}
+	if at == nil || at.Step == nil {
+		return ""
+	}
+	st := at.Step
+	said := ""
+	switch {
+	case st.Reply != nil:
+		if quotes(r, s.Port, st.Reply.Text) {
+			return ""
+		}
+		said = replyLine(*st.Reply)
+	case st.Fault != "":
+		said = transcript.Fault(st.Fault).Words()
+		if quotes(r, s.Port, said) {
+			return ""
+		}
+		said = show(said)
+		if st.Note != "" {
+			said += " (" + show(st.Note) + ")"
+		}
+	case st.Note != "":
+		said = show(st.Note)
+	default:
+		return ""
+	}
+	if v := transcript.Verb(st.Command); v != "" {
+		return "at " + show(v) + ": " + said // its arguments are personal
+	}
+	return "at " + at.Stage + ": " + said
+}
+
+// quotes reports whether a finding shows words of a session on a port.
+func quotes(r *analyze.Report, port int, words string) bool {
+	first, _, _ := strings.Cut(words, "\n")
+	if first == "" || r == nil {
+		return false
+	}
+	for i := range r.Findings {
+		for k := range r.Findings[i].Evidence {
+			if e := &r.Findings[i].Evidence[k]; e.Port == port && strings.Contains(e.Quote, first) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Courtesy tells RSET and QUIT, whose answers never change a verdict.

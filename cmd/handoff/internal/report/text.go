@@ -193,7 +193,13 @@ func (t *textWriter) sessions(r *analyze.Report) {
 		if s.Expected && s.Verdict != analyze.Ready {
 			t.printf(", expected")
 		}
+		if s.Verdict == analyze.Ready && !whole(s) {
+			t.printf(" up to %s", show(s.Stage))
+		}
 		t.printf("\n")
+		if said := decided(r, s); said != "" {
+			t.printf(" %s  %s\n", strings.Repeat(" ", headWidth), said)
+		}
 	}
 }
 
