@@ -82,9 +82,9 @@ func plainOf(c rune) (with byte, odd bool) {
 	return 0, false
 }
 
-// autolinks drops what mail programs glue to an address or a host: the
-// "<mailto:a@b>" behind a@b, the "<http://h/>" behind h, and the target in
-// "[text](target)".
+// autolinks drops what mail programs and chats glue to an address or a host: the
+// "<mailto:a@b>" or "[mailto:a@b]" behind a@b, the "<http://h/>" behind h, and the
+// target in "[text](target)".
 func (d *Document) autolinks() {
 	text := d.Text
 	var next [len(linkMarks)]int // where each mark stands next
@@ -124,8 +124,12 @@ func (d *Document) autolinks() {
 					drop(i, end)
 					stop = end
 				}
-			} else if end := gluedLink(text, i); end > 0 {
-				drop(i, end)
+			} else if cuts, end := linkCuts(text, i, at); end > 0 {
+				for _, c := range cuts {
+					if c[1] > c[0] {
+						drop(c[0], c[1])
+					}
+				}
 				stop = end
 			}
 		}
@@ -144,7 +148,51 @@ func (d *Document) autolinks() {
 }
 
 // linkMarks begin what may be dropped; the last one is Markdown's.
-var linkMarks = [...]string{"<mailto:", "<http", "]("}
+var linkMarks = [...]string{"<mailto:", "<http", "[mailto:", "|mailto:", "]("}
+
+// linkCuts gives what is dropped of the link whose mark stands at i, and where the
+// link ends; 0 if none stands there. Nothing before the offset done is dropped.
+//
+//	a@b<mailto:a@b>   a@b [mailto:a@b]    Outlook
+//	<mailto:a@b|a@b>                      Slack
+//	[a@b|mailto:a@b]                      Jira
+func linkCuts(text []byte, i, done int) (cuts [2][2]int, end int) {
+	rest := text[i+1 : min(len(text), i+400)]
+	switch {
+	case text[i] == '|':
+		n := bytes.IndexByte(rest, ']')
+		open := bytes.LastIndexByte(text[max(done, i-300):i], '[')
+		if n < 0 || open < 0 || bytes.IndexByte(rest[:n], '\n') >= 0 {
+			return cuts, 0
+		}
+		open += max(done, i-300)
+		if !bytes.EqualFold(text[open+1:i], rest[len("mailto:"):n]) {
+			return cuts, 0
+		}
+		return [2][2]int{{open, open + 1}, {i, i + 1 + n + 1}}, i + 1 + n + 1
+	case text[i] == '[':
+		n := bytes.IndexByte(rest, ']')
+		if n < 0 || bytes.IndexByte(rest[:n], '\n') >= 0 {
+			return cuts, 0
+		}
+		target := rest[len("mailto:"):n]
+		before := bytes.TrimRight(text[done:i], " ")
+		if len(target) > 0 && len(before) >= len(target) && bytes.EqualFold(before[len(before)-len(target):], target) {
+			return [2][2]int{{done + len(before), i + 1 + n + 1}}, i + 1 + n + 1
+		}
+		return [2][2]int{{i + 1, i + len("[mailto:")}}, i + 1 + n + 1
+	case foldPrefix(rest, "mailto:"):
+		if n := bytes.IndexAny(rest, ">|\n"); n > 0 && rest[n] == '|' {
+			if k := bytes.IndexAny(rest[n:], ">\n"); k > 1 && rest[n+k] == '>' && bytes.EqualFold(rest[len("mailto:"):n], rest[n+1:n+k]) {
+				return [2][2]int{{i, i + 1 + n + 1}, {i + 1 + n + k, i + 1 + n + k + 1}}, i + 1 + n + k + 1
+			}
+		}
+	}
+	if end = gluedLink(text, i); end > 0 {
+		return [2][2]int{{i, end}}, end
+	}
+	return cuts, 0
+}
 
 // gluedLink is the end of a link in angle brackets that repeats the address or
 // host it is glued to; 0 if none begins at i.

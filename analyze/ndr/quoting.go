@@ -134,7 +134,7 @@ func (d *Document) unquote() bool {
 	at := 0
 	for start := 0; start < len(text); {
 		end, lines, marked, mark, dialogue := quotedBlock(text, start)
-		if marked >= 2 && marked*3 >= lines*2 && !dialogue || lines == 1 && marked == 1 && mark == '>' && longQuote(text[start:end]) {
+		if marked >= 2 && marked*3 >= lines*2 && !dialogue || lines == 1 && marked == 1 && mark == '>' && longQuote(bytes.TrimSpace(text[start:end])) {
 			if r == nil {
 				r = d.rewriter(text, len(text)+16)
 			}
@@ -237,8 +237,8 @@ func quoteLen(line []byte, mark byte) int {
 }
 
 // longQuote reports whether a single quoted line is worth stripping: a paste of
-// one long line.
-func longQuote(line []byte) bool { return len(line) > 60 }
+// one long line that is no command.
+func longQuote(line []byte) bool { return len(line) > 60 && !isDialogueLine(line) }
 
 // isDialogueLine reports whether a line with the mark ">" is what a client
 // sent: "> EHLO me", ">>> RCPT To:<r>".

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -47,10 +48,16 @@ var packings = []struct {
 	{"RFC 5424", func(s string) string {
 		return eachLine(s, "<22>1 2026-11-24T10:00:00.1Z web7 shop 811 - [x@1 a=\"b\"] ")
 	}},
+	{"Outlook's links", func(s string) string { return anAddress.ReplaceAllString(s, "<$1 [mailto:$1]>") }},
+	{"Jira's links", func(s string) string { return anAddress.ReplaceAllString(s, "<[$1|mailto:$1]>") }},
+	{"Slack's links", func(s string) string { return anAddress.ReplaceAllString(s, "<<mailto:$1|$1>>") }},
 	{"cat -A", func(s string) string {
 		return strings.NewReplacer("\t", "^I", "\u00e4", "M-CM-$", "\n", "$\n").Replace(s)
 	}},
 }
+
+// anAddress is an address in angle brackets.
+var anAddress = regexp.MustCompile(`<([\w.+-]+@[\w-]+(?:\.[\w-]+)+)>`)
 
 // eachOf makes a line of each line.
 func eachOf(s string, do func(line string) string) string {
