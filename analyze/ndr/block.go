@@ -63,7 +63,9 @@ func (d *Document) readAll(o Options, relays []string) []Case {
 		}
 		cases = append(cases, read...)
 	}
-	return d.finish(dedupe(cases))
+	cases = dedupe(cases)
+	d.cutShort(cases)
+	return d.finish(cases)
 }
 
 // family is a kind of report, log or dialogue and its reader.

@@ -62,6 +62,7 @@ type Document struct {
 	wrapped *Document // of a view with wrapped lines joined: the document itself
 
 	rendered bool     // markup was turned into text
+	dropped  bool     // a part that is not text was left out
 	buffers  *buffers // borrowed ones; nil: the document's own
 	indexed  int      // one more than the maps that were there when the lines were indexed
 	onlyCut  bool     // the last map's text is the one before without some stretches

@@ -126,6 +126,7 @@ func (d *Document) containers() {
 			continue
 		case treatDrop:
 			size -= p.end - p.start
+			d.dropped = d.dropped || p.end > p.start
 		case treatBase64:
 			size -= (p.end - p.start) / 4
 		case treatQP:

@@ -98,8 +98,19 @@ func (b *Block) hasPart(kind partKind) bool {
 // mailCase is the case of a mail in which no family found anything.
 func mailCase(b *Block) []Case {
 	n := mailNature(b)
-	if n == NatureUnknown {
+	switch n {
+	case NatureUnknown:
 		return nil
+	case NatureOther, NatureAutoreply:
+		if n == NatureAutoreply && autoreplySubject(b) {
+			break
+		}
+		if c := cutReport(b); c != nil {
+			return c
+		}
+		if b.headerOnly() && (n == NatureOther || b.mail.report == reportStatus) {
+			return []Case{{Nature: NatureReport, Format: "mail", Items: []Item{{FromReport: true}}}}
+		}
 	}
 	return []Case{{Nature: n, Format: "mail"}}
 }
