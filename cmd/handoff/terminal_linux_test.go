@@ -119,6 +119,30 @@ func TestLinearRead(t *testing.T) {
 	}
 }
 
+// TestLinearSeen: who has neither a text nor a host begins with what is seen, in
+// the linear mode and with a bare 'handoff diagnose'.
+func TestLinearSeen(t *testing.T) {
+	nobody := strings.Repeat("\n", 30)
+	for _, c := range []struct {
+		input string
+		args  []string
+		want  []string
+	}{
+		{"seen\n2\n1\n" + nobody, []string{"--no-tui"}, []string{"  2  the login is refused", "8 explanations fit", "VERDICT refused", "told symptom: the login is refused"}},
+		{"9\n1\n", []string{"diagnose"}, []string{"What is seen?", "VERDICT unreachable", "2 explanations became 1"}},
+		{"\n", []string{"diagnose"}, []string{"without a symptom there is nothing to begin with"}},
+		{"", []string{"diagnose", "--seen", "nonsense"}, []string{"it is one of relay-refused, login-refused"}},
+		{nobody, []string{"diagnose", "--seen", "no-connection"}, []string{"3 explanations fit", "VERDICT unreachable"}},
+	} {
+		screen := inTerminal(t, c.input, append(c.args, "--color", "never")...)
+		for _, want := range c.want {
+			if !strings.Contains(screen, want) {
+				t.Errorf("%q %v: no %q in\n%s", c.input, c.args, want, screen)
+			}
+		}
+	}
+}
+
 // TestColourOnATerminal: colour is for terminals, and each switch is heeded.
 func TestColourOnATerminal(t *testing.T) {
 	if screen := inTerminal(t, "", "probe", "--bundled", "-q"); !strings.Contains(screen, "\x1b[") {

@@ -99,7 +99,7 @@ func text(to *string) func(string) string {
 func (p *program) linear(ctx context.Context) error {
 	l := &linear{p: p, in: bufio.NewReader(io.LimitReader(p.stdin, maxLinear))}
 	what, narrow := "probe", "no"
-	if err := l.ask([]question{{text: "Probe a relay, read a bounce, log or transcript, or begin with what is seen? probe, read or seen, empty for probe:", set: oneOf(&what, "probe", "read", "seen")}}); err != nil {
+	if err := l.ask([]question{{text: "Probe, read a text, or say what is seen? probe, read or seen, empty for probe:", set: oneOf(&what, "probe", "read", "seen")}}); err != nil {
 		return err
 	}
 	further := question{text: "Narrow the causes down by questions afterwards? no or yes, empty for no:", set: oneOf(&narrow, "no", "yes")}
