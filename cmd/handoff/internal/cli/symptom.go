@@ -62,7 +62,7 @@ func (x *symptom) report() *analyze.Report {
 	return &analyze.Report{
 		SchemaVersion: analyze.SchemaVersion, Kind: "analysis",
 		Input:   &analyze.Input{Source: "(told)", Format: "symptom", SHA256: noBytes},
-		Verdict: analyze.Summary{Code: x.seen.Verdict, Status: analyze.Problem, Headline: "told: " + x.words, Confidence: analyze.Possible},
+		Verdict: analyze.Summary{Code: x.seen.Verdict, Status: analyze.Problem, Headline: x.words, Confidence: analyze.Possible},
 		Outcomes: []analyze.Outcome{{
 			Verdict: x.seen.Verdict, Stage: stage, Party: analyze.UnknownParty, Direction: analyze.UnknownDirection,
 		}},

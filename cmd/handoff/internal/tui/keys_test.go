@@ -157,3 +157,17 @@ func TestMouse(t *testing.T) {
 		t.Error("m does not free the mouse")
 	}
 }
+
+// The last row ends with the help, wherever there is room for a key at all.
+func TestFooterEndsWithTheHelp(t *testing.T) {
+	for _, visit := range visits {
+		for _, w := range []int{40, 72, 80, 120} {
+			m, _ := at(t, w, 24)
+			press(m, visit...)
+			rows := strings.Split(strings.TrimRight(trimRows(seen(m)), "\n"), "\n")
+			if last := rows[len(rows)-1]; !strings.HasSuffix(last, "? help") && !strings.HasSuffix(last, "F1 help") {
+				t.Errorf("%v at %d: %q", visit, w, last)
+			}
+		}
+	}
+}

@@ -436,26 +436,44 @@ func (m *model) footer() line {
 	if m.w < 60 { // shrink, never refuse
 		bs = m.global()
 	}
+	words := func(b binding) (key, word string) {
+		if key = b.shown(text); key == "" || b.short == "" {
+			return "", ""
+		}
+		return keyName(key), " " + b.short
+	}
+	// The help stands last, and always: what has no room here stands there.
+	var help binding
 	for _, b := range bs {
-		key := b.shown(text)
-		if b.short == "" || key == "" {
-			continue
+		if b.short == "help" {
+			help = b
 		}
+	}
+	put := func(b binding, room int) (fits bool) {
+		key, word := words(b)
+		if key == "" {
+			return true // it is in the help only
+		}
+		gap := ""
+		if l.width() > 0 {
+			gap = "  "
+		}
+		if l.width()+len(gap)+len(key)+len(word) > room {
+			return false
+		}
+		l = l.put(plain, gap)
 		from := l.width()
-		word := len(keyName(key)) + 1 + len(b.short)
-		if from > 0 {
-			word += 2
-		}
-		if from+word > m.w {
+		l = l.put(title, key).put(plain, word)
+		m.zones = append(m.zones, zone{from, l.width(), b.run})
+		return true
+	}
+	key, word := words(help)
+	for _, b := range bs {
+		if b.short != "help" && !put(b, m.w-len(key)-len(word)-2) {
 			break
 		}
-		if from > 0 {
-			l = l.put(plain, "  ")
-			from += 2
-		}
-		l = l.put(title, keyName(key)).put(plain, " "+b.short)
-		m.zones = append(m.zones, zone{from, l.width(), b.run})
 	}
+	put(help, m.w)
 	return l
 }
 

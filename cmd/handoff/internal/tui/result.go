@@ -317,7 +317,7 @@ func (v *resultView) bindings() []binding {
 		{keys: []string{"k", "up"}, long: "row before", run: func() tea.Cmd { return v.move(-1) }},
 		{keys: []string{"pgdown", "ctrl+d"}, long: "scroll the details down", run: func() tea.Cmd { v.scroll += 5; return nil }},
 		{keys: []string{"pgup", "ctrl+u"}, long: "scroll the details up", run: func() tea.Cmd { v.scroll = max(v.scroll-5, 0); return nil }},
-		{keys: []string{"t"}, short: "transcript", long: "the full transcript or text, with the evidence marked", run: v.transcript},
+		{keys: []string{"t"}, short: "text", long: "the full transcript or text, with the evidence marked", run: v.transcript},
 		{keys: []string{"v"}, short: "picture", long: "the picture: timeline of both ports, path of the mail, countdown", run: func() tea.Cmd { return v.open(pictureSheet) }},
 		{keys: []string{"c"}, long: "what changed since the run before, of the same relay", run: v.compare},
 		{keys: []string{"d"}, short: "diagnose", long: "the guided way to one cause, on screen 5: tests, and what they showed", run: v.diagnose},
