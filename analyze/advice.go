@@ -50,8 +50,13 @@ func replyDo(obs *Observation) string {
 			return d.do
 		}
 	}
-	if obs.Kind == transcript.KindRateLimited && obs.Reply.Class() == 4 {
-		return "over the sending limit, send slower" // a queue tries again by itself
+	if obs.Reply.Class() == 4 {
+		switch obs.Kind { // a queue tries again by itself
+		case transcript.KindRateLimited:
+			return "over the sending limit, send slower"
+		case transcript.KindRecipientRejected:
+			return "retry later, then ask their admin"
+		}
 	}
 	return ruleOf(obs.Kind).do
 }
@@ -63,8 +68,13 @@ func replyNext(obs *Observation) string {
 			return d.next
 		}
 	}
-	if obs.Kind == transcript.KindRateLimited && obs.Reply.Class() == 4 {
-		return "send slower and let the queue retry; the port is not the fault"
+	if obs.Reply.Class() == 4 {
+		switch obs.Kind {
+		case transcript.KindRateLimited:
+			return "send slower and let the queue retry; the port is not the fault"
+		case transcript.KindRecipientRejected:
+			return "let the queue retry; if it stays, the recipient's admin checks the address at the relay"
+		}
 	}
 	return ruleOf(obs.Kind).next
 }

@@ -281,6 +281,18 @@ func (g *judgement) inBrackets() string {
 
 // words are the two halves of the headline: what is so, and what to do.
 func (g *judgement) words(host string) (what, do string) {
+	what, do = g.found(host)
+	switch g.out.Verdict {
+	case Refused, Deferred, HandshakeFailed, Unreachable:
+		if d := agreed(g.out.Causes); d != "" {
+			return what, d
+		}
+	}
+	return what, do
+}
+
+// found is what was found, and what it suggests to do, whatever causes fit.
+func (g *judgement) found(host string) (what, do string) {
 	o := &g.out
 	rule := ruleOf(g.obs.Kind)
 	switch o.Verdict {
@@ -311,7 +323,11 @@ func (g *judgement) words(host string) (what, do string) {
 			return "the connection to " + host + " broke at " + o.Stage, "look for a firewall in between"
 		}
 		if g.item != nil && g.item.Expired {
-			return host + " put the mail off" + g.inBrackets() + " until the sender gave up", replyDo(&g.obs)
+			do := replyDo(&g.obs)
+			if g.givenUp() {
+				do = "send it again"
+			}
+			return host + " put the mail off" + g.inBrackets() + " until the sender gave up", do
 		}
 		return host + " put the mail off" + g.inBrackets(), orDo(replyDo(&g.obs), "let the queue retry")
 	case HandshakeFailed:
@@ -409,6 +425,9 @@ func (g *judgement) handshakeWords(host string) (what, do string) {
 		if g.obs.Fault == transcript.FaultNone && g.obs.StartTLS == transcript.No || containsAny(g.obs.Words, notOffered) {
 			return "STARTTLS is not offered by " + host, "exempt it from SMTP inspection on the way"
 		}
+		if len(g.out.Causes) > 2 {
+			return "TLS to " + host + " failed", "read in the log how it failed" // all of them fit so far
+		}
 		return "TLS to " + host + " failed", "look for interception on the way"
 	case transcript.StageEHLO:
 		return host + " greeted, then the connection broke at EHLO", "look for a firewall in between"
@@ -443,6 +462,9 @@ func (g *judgement) unreachableWords(host string) (what, do string) {
 		}
 		if containsAny(g.obs.Words, noDANE) {
 			return "DNS has no DANE record for " + host + ", which the sender asks for", "ask for the level secure or encrypt instead"
+		}
+		if _, ok := region(host); ok {
+			return "the published name " + host + " was not found", "repair the resolver"
 		}
 		return "the name " + host + " was not found", "correct the name of the smart host"
 	}
@@ -496,10 +518,11 @@ func (g *judgement) harmlessWords() (what, do string) {
 	}
 	switch g.item.Action {
 	case ndr.ActionDelayed:
-		if c := g.codes(); c != "" {
-			return "a delay notice, not a failure (" + c + ")", "wait, the sender keeps trying"
+		do = "wait, the sender keeps trying"
+		if g.lasts() {
+			do = orDo(orDo(agreed(g.out.Causes), replyDo(&g.obs)), "mend it before the sender gives up")
 		}
-		return "a delay notice, not a failure", "wait, the sender keeps trying"
+		return "a delay notice, not a failure" + g.inBrackets(), do
 	case ndr.ActionDelivered, ndr.ActionRelayed, ndr.ActionExpanded:
 		return "the mail was accepted" + g.inBrackets(), "nothing to do"
 	}
@@ -529,12 +552,15 @@ func (g *judgement) next() string {
 	}
 	if o.Verdict == NotAFailure {
 		if g.delay {
-			return tell(o.Party, "wait, the sending queue retries")
+			return g.delayed()
 		}
 		return "none: nothing to do"
 	}
 	if x := g.stoppedFor(); x != nil {
 		return tell(o.Party, x.next)
+	}
+	if g.givenUp() {
+		return tell(SenderSystem, sendAgain)
 	}
 	switch {
 	case len(o.Causes) == 1:
@@ -573,6 +599,9 @@ func nextByVerdict(g *judgement) string {
 		if g.rung == 3 {
 			_, do := g.words("")
 			return do
+		}
+		if do := doAbout(&g.obs); do != doAt(transcript.StageUnknown) {
+			return "read the reply (" + g.codes() + "), then " + do
 		}
 		return "read the reply: " + g.codes()
 	case InboundRefused:

@@ -26,7 +26,7 @@ var kindRules = [...]kindRule{
 	{transcript.KindRecipientAccessDenied, RelayConfig, false, "log in on port 587 first", "switch authentication on in the client; a listed address does nothing on port 587"},
 	{transcript.KindRateLimited, RelayPlatform, false, "over the sending limit, wait 1 to 24 hours", "send slower and wait 1 to 24 hours; the port is not the fault"},
 	{transcript.KindThrottled, RelayPlatform, false, "over a limit, whose is not said", "let the queue retry and send slower; the reply does not say whether the sender sent too much or the recipient gets too much"},
-	{transcript.KindRecipientThrottled, NoParty, true, "the recipient gets too much, try later", "the recipient gets too much at once; a sending queue tries again by itself"},
+	{transcript.KindRecipientThrottled, NoParty, true, "the recipient gets too much at once", "the recipient gets too much at once; a sending queue tries again by itself"},
 	{transcript.KindSenderMarkedInvalid, RelayConfig, false, "take the sender off the invalid list", "take the sender off Marked invalid, then create the user and wait 30 to 40 minutes"},
 	{transcript.KindSenderNotLoggedIn, RelayConfig, false, "log in before sending", "switch authentication on for this sender"},
 	{transcript.KindSenderNotOwned, RelayConfig, false, "send as the address that logged in", "let the login send as this address, or change the sender"},

@@ -33,9 +33,9 @@ func TestWhoseLimit(t *testing.T) {
 		causes    string
 	}{
 		// The words speak of the recipient.
-		{mx, 25, "450 4.7.1 <x@stranger.example>: Sender address rejected: too many messages for this recipient", "", Inbound, NoParty, "the recipient gets too much, try later", "inbound-throttled"},
-		{out, 25, "450 4.7.1 <x@stranger.example>: Sender address rejected: too many messages for this recipient", "", Inbound, NoParty, "the recipient gets too much, try later", "inbound-throttled"},
-		{mx, 25, "450 4.2.1 The user you are trying to contact is receiving mail too quickly", "", Inbound, NoParty, "the recipient gets too much, try later", "inbound-throttled"},
+		{mx, 25, "450 4.7.1 <x@stranger.example>: Sender address rejected: too many messages for this recipient", "", Inbound, NoParty, "the recipient gets too much at once", "inbound-throttled"},
+		{out, 25, "450 4.7.1 <x@stranger.example>: Sender address rejected: too many messages for this recipient", "", Inbound, NoParty, "the recipient gets too much at once", "inbound-throttled"},
+		{mx, 25, "450 4.2.1 The user you are trying to contact is receiving mail too quickly", "", Inbound, NoParty, "the recipient gets too much at once", "inbound-throttled"},
 		// They speak of the sender.
 		{mx, 25, "450 4.7.1 <a@customer.example>: Sender address rejected: sending limit exceeded", "", Outbound, RelayPlatform, "over the sending limit, send slower", "rate-limited"},
 		{mx, 25, "550 5.4.5 Daily user sending quota exceeded", "", Outbound, RelayPlatform, "over the sending limit, wait 1 to 24 hours", "rate-limited"},
@@ -51,7 +51,7 @@ func TestWhoseLimit(t *testing.T) {
 		{mx, 25, "450 4.7.1 <a@customer.example>: Sender address rejected: Throttled", "", UnknownDirection, RelayPlatform, "over a limit, whose is not said", "inbound-throttled rate-limited"},
 		{mx, 25, "450 4.7.1 too many messages, try later", "", UnknownDirection, RelayPlatform, "over a limit, whose is not said", "inbound-throttled rate-limited"},
 		// The user says whose domains are whose.
-		{mx, 25, "450 4.7.1 too many messages, try later", "recipient.example", Inbound, NoParty, "the recipient gets too much, try later", "inbound-throttled"},
+		{mx, 25, "450 4.7.1 too many messages, try later", "recipient.example", Inbound, NoParty, "the recipient gets too much at once", "inbound-throttled"},
 		{mx, 25, "450 4.7.1 too many messages, try later", "customer.example", Outbound, RelayPlatform, "over the sending limit, send slower", "rate-limited"},
 	} {
 		o := Options{}

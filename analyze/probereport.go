@@ -156,7 +156,7 @@ func (j *probeJudge) summary(r *Report, chosen []*sessionJudgement, d *sessionJu
 		}
 	}
 	s := Summary{Code: d.verdict, Status: statusOf(d.verdict), Confidence: d.confidence}
-	s.Headline = j.headline(chosen, d)
+	s.Headline = j.headline(r, chosen, d)
 	s.Next = j.next(r, d)
 	for i := range r.Findings {
 		if f := &r.Findings[i]; f.ID == findingOpenRelay && !f.Expected {
@@ -172,8 +172,11 @@ func portWord(g *sessionJudgement) string { return itoa(g.s.Port) }
 
 // headline says what is so on the decisive port, what the other port does and
 // what was not tried.
-func (j *probeJudge) headline(chosen []*sessionJudgement, d *sessionJudgement) string {
+func (j *probeJudge) headline(r *Report, chosen []*sessionJudgement, d *sessionJudgement) string {
 	what, do := j.sessionWords(d)
+	if d.verdict == Refused || d.verdict == Unreachable {
+		do = orDo(agreed(r.Causes), do)
+	}
 	if d.verdict != Ready {
 		host := hostName(j.p.Target, "the relay")
 		long := strings.Replace(what, "the relay", host, 1)
@@ -292,7 +295,7 @@ func (j *probeJudge) sessionWords(g *sessionJudgement) (what, do string) {
 		return "the relay refused the recipient on " + p + codes, orDo(rule.do, "their admin checks the address")
 	case Deferred:
 		if reply.Class() == 4 {
-			return "the relay put it off on " + p + " at " + string(g.stage) + codes, orDo(rule.do, "retry later")
+			return "the relay put it off on " + p + " at " + string(g.stage) + codes, orDo(replyDo(&g.obs), "retry later")
 		}
 		if fault == transcript.FaultTimeout {
 			do := "send the times to who runs the relay"
@@ -310,6 +313,9 @@ func (j *probeJudge) sessionWords(g *sessionJudgement) (what, do string) {
 		if g.stage == transcript.StageResolve || fault == transcript.FaultDNS {
 			if g.party == Network {
 				return "the resolver gave no answer for the relay", "repair the resolver"
+			}
+			if _, ok := region(j.p.Target); ok {
+				return "the published name of the relay was not found", "repair the resolver"
 			}
 			return "the name of the relay was not found", "correct the name"
 		}

@@ -202,7 +202,7 @@ func (q *question) where(o *Observation, f *Facts) {
 			break
 		}
 		// A delay report: about the relay's own answer, or about what came later.
-		if transcript.HostIsUnder(o.Host, transcript.RelayDomain) && (q.class == 4 || q.fault != transcript.FaultNone) {
+		if transcript.HostIsUnder(o.Host, transcript.RelayDomain) && (q.class >= 4 || q.fault != transcript.FaultNone) {
 			q.stage = o.Reply.Stage()
 			if q.stage == transcript.StageUnknown {
 				q.stage = ""
@@ -324,10 +324,13 @@ var faultPhrases = []struct {
 	{"", "certificate has expired", symptomNone, "certificate-expired"},
 	{"", "cert has expired", symptomNone, "certificate-expired"},
 	{"", "has expired", symptomNone, "certificate-expired"},
+	{"", "uses expired certificate", symptomNone, "certificate-expired"},             // GnuTLS
+	{"", "uses not yet valid certificate", symptomNone, "certificate-not-yet-valid"}, // GnuTLS
 	{"", "but was not offered", symptomNoStartTLS, ""},
 	{"", "did not offer tls", symptomNoStartTLS, ""},
 	{"", "did not offer starttls", symptomNoStartTLS, ""},
 	{"", "not advertise starttls", symptomNoStartTLS, ""},
+	{"", "not advertise the starttls", symptomNoStartTLS, ""},
 	{"", "didn't find starttls", symptomNoStartTLS, ""},
 	{"", "since it doesn't advertise", symptomNoStartTLS, ""},
 	{"", "doesn't advertise that feature", symptomNoStartTLS, ""},
