@@ -284,6 +284,9 @@ func (g *judgement) words(host string) (what, do string) {
 	what, do = g.found(host)
 	switch g.out.Verdict {
 	case Refused, Deferred, HandshakeFailed, Unreachable:
+		if containsAny(g.obs.Words, noDANE) {
+			break // no cause of ours
+		}
 		if d := agreed(g.out.Causes); d != "" {
 			return what, d
 		}
