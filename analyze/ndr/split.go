@@ -189,7 +189,8 @@ func (s *cutter) mark(m *mark) {
 		begins = true // words never follow the fields of the same report
 	case s.family == signNone:
 	case row.family == s.family:
-		begins = rank < s.rank || repeats(s.seen, m)
+		// The labels of the present form never follow the classic one's.
+		begins = rank < s.rank || s.repeats(m) || m.sign == signStatusCode && s.rank == 3
 	default:
 		// The words of another family belong to the report as long as it has
 		// named nobody; once some did, more of them may follow.
@@ -326,13 +327,24 @@ func (s *cutter) start(line int) int {
 
 // repeats reports whether a phrase opened the present report already. Other
 // phrases of the same sign stand in one and the same report.
-func repeats(seen []mark, m *mark) bool {
-	for i := range seen {
-		if seen[i].sign == m.sign && seen[i].row == m.row {
+func (s *cutter) repeats(m *mark) bool {
+	for i := range s.seen {
+		// Rows are counted for each first byte.
+		if o := &s.seen[i]; o.sign == m.sign && o.row == m.row && s.firstByte(o) == s.firstByte(m) {
 			return true
 		}
 	}
 	return false
+}
+
+// firstByte is the one that the words of a mark begin with, without case.
+func (s *cutter) firstByte(m *mark) byte {
+	for _, c := range s.b.Doc.Line(int(m.line)) {
+		if !isOrnament[c] {
+			return c | 0x20
+		}
+	}
+	return 0
 }
 
 // cutAt makes a block of each stretch between the cuts.
