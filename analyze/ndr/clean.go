@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"io"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -45,6 +46,7 @@ func (d *Document) clean() {
 // undoParts undoes what is undone part by part, the line ends first that a
 // transfer encoding held.
 func (d *Document) undoParts() {
+	d.wideParts()
 	if d.odd && hasOdd(d.Text) {
 		d.newlines()
 	}
@@ -104,6 +106,13 @@ func (d *Document) wide() {
 		}
 	}
 	r := d.rewriter(text, len(text)+16)
+	wideUnits(r, order, unit, at, len(text))
+	d.apply(r)
+}
+
+// wideUnits writes source[at:to], in units of 2 or 4 bytes, as UTF-8.
+func wideUnits(r *rewriter, order binary.ByteOrder, unit, at, to int) {
+	text := r.source[:to]
 	var buf [utf8.UTFMax]byte
 	for ; at+unit <= len(text) && !r.full; at += unit {
 		var c rune
@@ -130,6 +139,46 @@ func (d *Document) wide() {
 		r.put(buf[:n], at, end, segAtom)
 		at = end - unit
 	}
+}
+
+// isWideCharset reports whether a declared charset has two bytes to a unit.
+func isWideCharset(name string) bool { return strings.HasPrefix(name, "utf-16") }
+
+// wideParts turns the parts that are UTF-16 inside their transfer encoding into
+// UTF-8.
+func (d *Document) wideParts() {
+	order := func(p *part, text []byte) binary.ByteOrder {
+		if p == nil || !isWideCharset(p.charset) || p.end-p.start < 4 || bytes.IndexByte(text, 0) < 0 {
+			return nil // of another charset, or only said to be
+		}
+		switch {
+		case text[0] == 0xff && text[1] == 0xfe:
+			return binary.LittleEndian
+		case text[0] == 0xfe && text[1] == 0xff:
+			return binary.BigEndian
+		case p.charset == "utf-16be" || p.charset == "utf-16" && text[0] == 0:
+			return binary.BigEndian
+		}
+		return binary.LittleEndian
+	}
+	some := false
+	for i := range d.parts {
+		p := &d.parts[i]
+		some = some || order(p, d.Text[p.start:p.end]) != nil
+	}
+	if !some {
+		return
+	}
+	r := d.rewriter(d.Text, len(d.Text)+16)
+	d.rewriteParts(r, func(p *part, from, to int) {
+		o := order(p, r.source[from:to])
+		if o == nil {
+			r.copy(from, to)
+			return
+		}
+		d.odd = true // the line ends and marks that were inside
+		wideUnits(r, o, 2, from, to)
+	})
 	d.apply(r)
 }
 

@@ -80,7 +80,7 @@ func looksHTML(text []byte) bool {
 	if len(head) == 0 || head[0] != '<' {
 		return false
 	}
-	for _, tag := range []string{"<!doctype html", "<html", "<body", "<head", "<div", "<p>", "<p ", "<table", "<meta", "<span", "<font", "<b>", "<br", "<center"} {
+	for _, tag := range []string{"<!doctype html", "<html", "<body", "<head", "<div", "<p>", "<p ", "<table", "<meta", "<span", "<font", "<b>", "<br", "<center", "<pre"} {
 		if foldPrefix(head, tag) {
 			return true
 		}

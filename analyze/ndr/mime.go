@@ -614,7 +614,7 @@ func (w *walker) flush(at int) {
 			}
 		case encodingBase64:
 			p.how = treatBase64
-			if !readsAsText(body) {
+			if !readsAsText(body) && !isWideCharset(p.charset) {
 				p.how = treatDrop
 			}
 		case encodingUnstated:

@@ -186,7 +186,15 @@ func isText(b []byte) bool {
 	if odd*50 > len(b) {
 		return false
 	}
-	return high*3 <= len(b) || utf8.Valid(b[:len(b)-len(b)%utf8.UTFMax])
+	if high*3 <= len(b) {
+		return true
+	}
+	for cut := range min(utf8.UTFMax, len(b)) {
+		if utf8.Valid(b[:len(b)-cut]) {
+			return true // the last letter may be cut off
+		}
+	}
+	return false
 }
 
 // answersPrompt reports whether the text ends in what a client answers to a 334
