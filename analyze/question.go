@@ -285,6 +285,7 @@ var faultPhrases = []struct {
 	{"", "legacy sigalg", symptomNone, "protocol-version"},
 	{"", "tls/ssl connection has been closed", symptomNone, "interrupted"},
 	{"", "wrong version number", symptomPlainBytes, "not-tls"},
+	{"", "cannot determine the frame size", symptomPlainBytes, "not-tls"}, // .NET
 	{"", "unexpected tls packet", symptomPlainBytes, "not-tls"},
 	{"", "look like a tls handshake", symptomPlainBytes, "not-tls"},
 	{"", "record too long", symptomPlainBytes, "not-tls"},

@@ -529,7 +529,7 @@ func (t *talk) silent(from, to int) {
 var tlsReasons = []string{
 	"expired", "not yet valid", "notyetvalid", "mismatch", "subject name", "subject alternative", "altnames", "not valid for", "is valid for",
 	"expected cn", "did not match", "self-signed", "self signed", "issuer", "first certificate", "unknown ca", "unknown authority", "certification path", "path building",
-	"protocol version", "protocol_version", "unsupported protocol", "wrong version", "unexpected tls packet", "unrecognized ssl", "eof", "reset", "closed",
+	"protocol version", "protocol_version", "unsupported protocol", "wrong version", "the frame size", "unexpected tls packet", "unrecognized ssl", "eof", "reset", "closed",
 }
 
 // tlsTells is how much the words tell about a fault of TLS: 1 a reason, 0 none.

@@ -106,6 +106,8 @@ var errorClients = []errorClient{
 	{"openssl s_client ", "openssl", 0},
 	{"telnet ", "telnet", 23},
 	{"curl ", "curl", 0},
+	{"lettre::", "lettre", 0},
+	{"error: lettre::", "lettre", 0},
 	{"dial tcp", "go", 0},
 	{"ora-29279:", "oracle", 25},
 	{"ora-29278:", "oracle", 25},
@@ -769,7 +771,7 @@ var pythonFrames = []struct {
 
 // recipientWords finds recipients in the words of errors.
 func (t *told) recipientWords(line []byte, base int) {
-	for _, w := range []string{"recipient address ", "recipient: '", "rejected e-mail address was '", "was rejected by the server. ", "check the message recipient \"", "check the message recipient ", "recipients failed: ", "message recipient \"", "to recipient ", "-to ", "--mail-rcpt ", "--to ", "address was rejected: ", "empfänger ", "destinataire "} {
+	for _, w := range []string{"recipient address ", "recipient: '", "rejected e-mail address was '", "was rejected by the server. ", "check the message recipient \"", "check the message recipient ", "recipients failed: ", "message recipient \"", "to recipient ", "-to ", "--mail-rcpt ", "--to ", "address was rejected: ", "empfänger ", "destinataire ", "destination ", "message to "} {
 		n := foldIndex(line, w)
 		if n < 0 {
 			continue

@@ -132,7 +132,9 @@ var responseWords = []string{
 	"the server response was:", "the server responded:", "server responded:", "mail server responded:", "server response was:", "the response was:",
 	"serverantwort war:", "die serverantwort lautete:", "antwort des servers:", "der mail-server antwortete:", "der mailserver antwortete:", "server antwortete:",
 	"la réponse du serveur était :", "la réponse du serveur était:", "la réponse du serveur a été :", "le serveur a répondu :", "a répondu :",
-	"respuesta del servidor fue:", "la risposta del server è:", "risposta del server:", "server returned error:", "response from the remote server:", "server said:",
+	"respuesta del servidor fue:", "respuesta del servidor es:", "la risposta del server è:", "risposta del server:", "risposta del server è stata:",
+	"antwoord van de server was:", "serverantwoord was:", "resposta do servidor foi:", "resposta do servidor:", "odpowiedź serwera:", "svaret från servern var:", "serversvaret var:", "serversvaret blev:", "ответ сервера:", "服务器响应为:", "サーバー応答:",
+	"server returned error:", "response from the remote server:", "server said:",
 	"s-nail: smtp server:", "mailx: smtp server:", "failed auth:", "failed after rcpt to:", "failed after mail from:", "failed after data:", "failed auth ",
 }
 
@@ -149,6 +151,10 @@ var netCodes = []struct {
 	{"mailbox unavailable", 550},
 	{"postfach nicht verfügbar", 550},
 	{"boîte aux lettres non disponible", 550},
+	{"buzón no disponible", 550},
+	{"cassetta postale non disponibile", 550},
+	{"postvak niet beschikbaar", 550},
+	{"caixa de correio", 550},
 	{"mailbox busy", 450},
 	{"service not available", 421},
 	{"dienst nicht verfügbar", 421},
