@@ -208,4 +208,5 @@ var noDANE = []string{"tlsa", "non dnssec destination"}
 var transientDNS = []string{
 	"servfail", "server failure", "try again", "eai_again", "temporary failure", "temporarily", "temporary lookup",
 	"timed out", "timeout", "etimeout", "could not contact dns", "misbehaving", "did not complete", "no nameserver", "connection refused", "refused",
+	"errorretry", "errornodns", "serverfailure", // Exchange's names for the states of a query
 }

@@ -41,11 +41,28 @@ func exchangeText(r *report) {
 	if modern {
 		exchangeModern(r)
 		if len(r.items) > 0 {
+			r.triesBelow(start)
 			return
 		}
 	}
 	r.exchangeStanzas(start)
 	r.exchangeHuman()
+}
+
+// triesBelow reads the list of the tries where the labels told only how the
+// queue ended.
+func (r *report) triesBelow(start int) {
+	if len(r.items) != 1 || !r.items[0].LocalOnlyExpiry || !r.items[0].Refuser.IsZero() || !r.items[0].Target.IsZero() {
+		return
+	}
+	kept := r.items[0]
+	r.items = r.items[:0]
+	r.exchangeStanzas(start)
+	if len(r.items) == 1 && (r.items[0].Recipient == "" || r.items[0].Recipient == kept.Recipient) && (!r.items[0].Target.IsZero() || !r.items[0].Refuser.IsZero()) {
+		r.items[0].Recipient = kept.Recipient
+		return
+	}
+	r.items = append(r.items[:0], kept)
 }
 
 // stanza is what is known while the lines about one recipient are read.
@@ -108,18 +125,47 @@ func (r *report) exchangeStanzas(start int) {
 			s.host = r.b.mention(Refuser, h, at, at+n)
 			continue
 		}
-		// An unknown language: the line "label: host" above the first recipient.
-		if r.reporter.IsZero() && len(s.recipients) == 0 {
-			if c := bytes.IndexByte(l, ':'); c > 0 && c < 80 {
-				v := bytes.TrimLeft(l[c+1:], " \t")
-				if h, n := hostAt(v); n > 0 && n == len(v) && looksLikeHost([]byte(h.name)) {
-					o := at + len(l) - len(v)
-					r.reporter = r.b.mention(Reporter, h, o, o+n)
-				}
+		// An unknown language: the line "label: host" above the first recipient,
+		// or above the one that stands in both parts of the report.
+		if r.reporter.IsZero() && !s.replied {
+			if h, n := labelledHost(l); n > 0 && (len(s.recipients) == 0 || r.recipientBelow(i)) {
+				r.reporter = r.b.mention(Reporter, h, at+len(l)-n, at+len(l))
 			}
 		}
 	}
 	r.closeStanza(&s)
+}
+
+// labelledHost is the host in a line that holds a label, a colon and nothing
+// else, and its length.
+func labelledHost(l []byte) (host, int) {
+	c := bytes.IndexByte(l, ':')
+	if c <= 0 || c >= 80 {
+		return host{}, 0
+	}
+	v := bytes.TrimLeft(l[c+1:], " \t")
+	if h, n := hostAt(v); n > 0 && n == len(v) && looksLikeHost([]byte(h.name)) {
+		return h, n
+	}
+	return host{}, 0
+}
+
+// recipientBelow reports whether an address alone is the next thing below line
+// i, but for another labelled host (the receiving server).
+func (r *report) recipientBelow(i int) bool {
+	for k := i + 1; k < min(i+5, r.last); k++ {
+		l, _ := r.line(k)
+		if len(l) == 0 {
+			continue
+		}
+		if a, n := mailboxAt(l); n > 0 {
+			return a != "" && wholeAddress(l, n)
+		}
+		if _, n := labelledHost(l); n == 0 {
+			return false
+		}
+	}
+	return false
 }
 
 // returnedHead is the line "… Server … returned '" as running text, with the
@@ -441,7 +487,7 @@ func (r *report) exchangeReply(f *flow, from, to int, it *Item, host Mention) {
 	if host.Address == "0.0.0.0" {
 		host.Address = "" // Microsoft's way to print an address that it never had
 	}
-	if r.isReporter(host) && foldIndexIn(t, "message expired") >= 0 {
+	if r.isReporter(host) && (foldIndexIn(t, "message expired") >= 0 || isMicrosoftFault(outer.Enhanced)) {
 		// G about the end of its own queue: who answered last stands below.
 		it.Expired, it.LocalOnlyExpiry, it.LocalReply = true, true, outer
 		if k := bytes.Index(t, []byte(" -> ")); k >= 0 {
@@ -465,7 +511,7 @@ func (r *report) exchangeReply(f *flow, from, to int, it *Item, host Mention) {
 		r.faulted(f, from, to, it, host, outer)
 		return
 	}
-	if k := bytes.Index(t, []byte(" -> ")); k >= 0 {
+	if k := bytes.Index(t, []byte(" -> ")); k >= 0 && !bytes.Contains(t[k:], []byte("target IP address")) {
 		it.Status = outer.Enhanced
 		if inner, ok := f.reply(from+k+4, to); ok {
 			r.refused(it, inner, host)
@@ -686,7 +732,7 @@ func localReply(r transcript.Reply) bool {
 		r.Code == 454 && (strings.Contains(text, "TLS negotiation") || strings.Contains(text, "Certificate validation")):
 		return true
 	}
-	return strings.Contains(text, "Socket error code") || strings.Contains(text, "Winsock error")
+	return strings.Contains(text, "ertificate validation failed") || strings.Contains(text, "Socket error code") || strings.Contains(text, "Winsock error")
 }
 
 // bracketValue is the range of what stands behind a mark up to the bracket that

@@ -151,6 +151,27 @@ var modernLabels = []modernLabel{
 	{"adres adresata", modernRecipient},
 	{"adres nadawcy", modernSender},
 
+	{"fejl", modernError},
+	{"feil", modernError},
+	{"virhe", modernError},
+	{"chyba", modernError},
+	{"hiba", modernError},
+	{"hata", modernError},
+	{"eroare", modernError},
+	{"ошибка", modernError},
+	{"错误", modernError},
+	{"錯誤", modernError},
+	{"오류", modernError},
+	{"statuskode", modernStatus},
+	{"stavový kód", modernStatus},
+	{"állapotkód", modernStatus},
+	{"tilakoodi", modernStatus},
+	{"durum kodu", modernStatus},
+	{"cod de stare", modernStatus},
+	{"код состояния", modernStatus},
+	{"状态代码", modernStatus},
+	{"狀態碼", modernStatus},
+	{"상태 코드", modernStatus},
 	{"報告されたエラー", modernError},
 	{"エラー", modernError},
 	{"状態コード", modernStatus},
@@ -184,6 +205,9 @@ func exchangeModern(r *report) {
 	if refuser.IsZero() {
 		refuser = r.suspecting()
 	}
+	if refuser.IsZero() && r.reporter.IsZero() {
+		refuser = r.unknownLabels()
+	}
 	recipient := ""
 	if m := r.labelled(modernRecipient); m.end > m.start {
 		recipient, _, _ = findMailbox(r.doc.Text[m.start:m.end])
@@ -195,6 +219,9 @@ func exchangeModern(r *report) {
 		if m := r.labelled(modernTo); m.end > m.start {
 			recipient, _, _ = findMailbox(r.doc.Text[m.start:m.end])
 		}
+	}
+	if recipient == "" {
+		recipient = r.leadAddress()
 	}
 	it := Item{Recipient: recipient, FromReport: true}
 	if m := r.labelled(modernSender); m.end > m.start {
@@ -233,6 +260,56 @@ func exchangeModern(r *report) {
 		}
 		*r.item(a) = it
 	}
+}
+
+// unknownLabels finds refuser and reporter where the labels are in a language
+// that is not known: the hosts that stand alone behind labels below the error,
+// first who rejected the message, last who sent the report. A host by itself is
+// the reporter.
+func (r *report) unknownLabels() Mention {
+	m := r.labelled(modernError)
+	if m.end <= m.start {
+		if m = r.labelled(modernStatus); m.end <= m.start {
+			return Mention{}
+		}
+	}
+	var refuser Mention
+	for i := r.doc.LineAt(m.end-1) + 1; i < min(r.last, r.doc.LineAt(m.end-1)+12); i++ {
+		l, at := r.line(i)
+		h, n := labelledHost(l)
+		if n == 0 {
+			continue
+		}
+		at += len(l) - n
+		if !r.reporter.IsZero() {
+			refuser = r.reporter
+			refuser.Role = Refuser
+			r.reporter = r.b.mention(Reporter, h, at, at+n)
+			break
+		}
+		r.reporter = r.b.mention(Reporter, h, at, at+n)
+	}
+	return refuser
+}
+
+// leadAddress is the address in the sentence above the first label.
+func (r *report) leadAddress() string {
+	for i := r.b.First; i < min(r.last, r.b.First+12); i++ {
+		l, _ := r.line(i)
+		if len(l) == 0 {
+			continue
+		}
+		if _, n := modernLabelAt(l); n > 0 && len(l) > 2 {
+			return ""
+		}
+		if fieldName(l) > 0 {
+			continue // a header
+		}
+		if a, _, to := findMailbox(l); to > 0 {
+			return a
+		}
+	}
+	return ""
 }
 
 // listedAlone are the addresses that stand on lines of their own.
@@ -313,6 +390,9 @@ func (r *report) labelValue(i, from int) textRange {
 		l, _ := r.line(k)
 		if len(l) == 0 || isModernLabel(l) {
 			break
+		}
+		if _, n := labelledHost(l); n > 0 {
+			break // a label in a language that is not known
 		}
 		end = r.doc.LineEnd(k)
 	}

@@ -189,19 +189,24 @@ func (r *report) gmailOther(i, from int) {
 }
 
 // gmailServer reads "rejected by the server for the recipient domain d by R.
-// [ip]."
+// [ip]." and "rejected by the relay H by R. [ip]."
 func (r *report) gmailServer(i, from int) {
 	it := r.onlyItem()
 	if it == nil {
 		return
 	}
 	f := r.doc.flow(from, r.paragraphEnd(i, 14))
-	const lead = "by the server for the recipient domain "
-	start := f.find(lead, 0)
+	start := -1
+	for _, lead := range []string{"by the server for the recipient domain ", "by the relay "} {
+		if n := f.find(lead, 0); n >= 0 {
+			start = n + len(lead)
+			break
+		}
+	}
 	if start < 0 {
 		return
 	}
-	n := f.find(" by ", start+len(lead))
+	n := f.find(" by ", start)
 	if n < 0 {
 		return
 	}

@@ -14,7 +14,6 @@ import (
 var reportFamilies = []family{
 	reportFamily("ses-notice", 99, sesJSON, signSESJSON),
 	reportFamily("ppe-portal", 96, textReader(portalText), signPortal),
-	{format: "ppe-portal", nature: NatureReport, sniff: isPortalTable, read: portalTable},
 	reportFamily("m365-modern", 90, textReader(exchangeText), signSentBy, signRejectedBy),
 	reportFamily("m365-classic", 92, textReader(exchangeText), signGenerating),
 	reportFamily("exchange", 80, textReader(exchangeText), signExchangeAdmin, signExchangeHuman, signStatusCode, signReturnedLine),
@@ -94,6 +93,9 @@ func unknownLanguage(b *Block) int {
 	}
 	t := b.Text()
 	if n := bytes.Index(t, []byte(" returned '")); n > 0 && bytes.Contains(t[max(0, n-300):n], []byte("erver")) {
+		if n += len(" returned '"); n < len(t) && (t[n] == '4' || t[n] == '5') {
+			return 80 // surer than a word for "server" in that language, which devices write, too
+		}
 		return 30
 	}
 	// The human part alone begins with the name of a host.
