@@ -137,6 +137,10 @@ func (d *Document) shift() bool {
 			d.index()
 		}
 	}
+	if d.uncut() {
+		shifted = true
+		d.index()
+	}
 	if len(d.mails) == 0 && d.undouble() {
 		shifted = true
 		d.index()

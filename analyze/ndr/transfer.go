@@ -212,6 +212,8 @@ func answersPrompt(text []byte) bool {
 
 // looksQuotedPrintable decides by content where no header says it: soft breaks,
 // or escapes that plain text does not have.
+//
+// A longer line than is allowed was cut by a terminal, and not by the encoding.
 func looksQuotedPrintable(text []byte) bool {
 	head := text[:min(len(text), 256<<10)]
 	if bytes.IndexByte(head, '=') < 0 {
@@ -226,7 +228,7 @@ func looksQuotedPrintable(text []byte) bool {
 		i += n + 1
 		switch c := head[i]; {
 		case c == '\n' || c == '\r':
-			if i >= 3 && isWordByte(head[i-2]) && i+1 < len(head) && !answersPrompt(head[:i]) {
+			if i >= 3 && isWordByte(head[i-2]) && i+1 < len(head) && i-1-bytes.LastIndexByte(head[:i], '\n') <= maxQPLine && !answersPrompt(head[:i]) {
 				signs++
 			}
 		case i+2 < len(head) && c == '3' && head[i+1] == 'D':
@@ -241,6 +243,9 @@ func looksQuotedPrintable(text []byte) bool {
 	}
 	return signs >= 2
 }
+
+// maxQPLine is the length of an encoded line with its soft break (RFC 2045 §6.7).
+const maxQPLine = 76
 
 // base64Run finds the first run of three or more lines of equal length at or
 // after from that decode to text, and gives its range; ok is false if there is
