@@ -12,8 +12,8 @@ import (
 // says what was waited and what would tell.
 func TestCutShort(t *testing.T) {
 	login := []string{
-		"connect", "greet => 220 mx1-us1.ppe-hosted.com ESMTP", "ehlo EHLO c => 250-mx1-us1.ppe-hosted.com|250 STARTTLS", "tls STARTTLS => 220 2.0.0 Ready",
-		"+tls", "+tls EHLO c => 250-mx1-us1.ppe-hosted.com|250 AUTH PLAIN", "+auth AUTH PLAIN [secret-1] => 235 2.7.0 ok",
+		"connect", "greet => 220 mx1-us1.ppe-hosted.com ESMTP", "ehlo EHLO c => 250-mx1-us1.ppe-hosted.com\n250 STARTTLS", "tls STARTTLS => 220 2.0.0 Ready",
+		"+tls", "+tls EHLO c => 250-mx1-us1.ppe-hosted.com\n250 AUTH PLAIN", "+auth AUTH PLAIN [secret-1] => 235 2.7.0 ok",
 		"+envelope MAIL FROM:<a@c.example> => 250 2.1.0 Ok", "+envelope RCPT TO:<b@r.example> => 250 2.1.5 Ok", "+data DATA => 354 go on",
 	}
 	for _, c := range []struct {

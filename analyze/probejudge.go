@@ -68,6 +68,7 @@ type sessionJudgement struct {
 	failure    int // index of the deciding exchange, -1 when nothing failed
 	expected   bool
 	notTried   []transcript.Stage // stages the plan left out, in the order of the road
+	noRCPT     bool               // the plan had a sender and no recipient
 	why        string             // id of a finding that explains a failure without a reply
 	obs        Observation
 }
@@ -390,6 +391,7 @@ func (j *probeJudge) complete(g *sessionJudgement, reached transcript.Stage) {
 	if !j.p.Planned.Credential && sub && limit(transcript.StageAuth) {
 		g.notTried = append(g.notTried, transcript.StageAuth)
 	}
+	g.noRCPT = envelope && len(j.p.Planned.To) == 0
 	if !envelope && limit(transcript.StageEnvelope) {
 		g.notTried = append(g.notTried, transcript.StageEnvelope)
 	}

@@ -208,7 +208,7 @@ func (j *probeJudge) headline(r *Report, chosen []*sessionJudgement, d *sessionJ
 // readyWord is what a port that is ready does: one where nobody logged in and
 // nothing was asked of senders and recipients only answers.
 func readyWord(g *sessionJudgement) string {
-	if g.stage.Order() < transcript.StageAuth.Order() {
+	if g.stage.Order() < transcript.StageAuth.Order() || g.noRCPT && !submission(g.s.Port) {
 		return "answers"
 	}
 	return "works"
@@ -235,6 +235,9 @@ func notTriedWords(g *sessionJudgement) string {
 			}
 		}
 	}
+	if g.noRCPT {
+		names = append(names, "RCPT")
+	}
 	if len(names) == 0 {
 		return ""
 	}
@@ -247,7 +250,7 @@ func (j *probeJudge) otherWords(g *sessionJudgement) string {
 	switch {
 	case g.expected:
 		return p + " refuses relay, as documented"
-	case g.verdict == Ready && g.stage.Order() >= transcript.StageEnvelope.Order():
+	case g.verdict == Ready && g.stage.Order() >= transcript.StageEnvelope.Order() && !g.noRCPT:
 		return p + " accepts too"
 	case g.verdict == Ready:
 		return p + " answers"
@@ -275,6 +278,10 @@ func (j *probeJudge) sessionWords(g *sessionJudgement) (what, do string) {
 		switch {
 		case g.stage == transcript.StageAccepted:
 			return p + " took the test message", ""
+		case g.noRCPT && submission(g.s.Port):
+			return p + " accepts the credential and the sender", ""
+		case g.noRCPT:
+			return p + " takes the sender", "" // mail systems judge there
 		case g.stage.Order() >= transcript.StageEnvelope.Order() && submission(g.s.Port):
 			return p + " accepts with AUTH", ""
 		case g.stage.Order() >= transcript.StageEnvelope.Order():
@@ -477,6 +484,8 @@ func tryNext(g *sessionJudgement) string {
 		return "give a credential, a sender and a recipient to try the rest"
 	case envelope:
 		return "give a sender and a recipient to try the rest"
+	case g.noRCPT:
+		return "give a recipient to try the rest"
 	}
 	return ""
 }

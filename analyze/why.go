@@ -120,17 +120,51 @@ func (j *probeJudge) explain(r *Report, chosen []*sessionJudgement, d *sessionJu
 			obs = append(obs, g.obs)
 		}
 	}
-	e := j.explainer().Explain(obs, j.o.Facts)
+	facts := j.o.Facts
+	e, told := j.beside(chosen, d)
+	if told {
+		obs, facts.Intent = obs[:1], IntentServer
+	} else {
+		e = j.explainer().Explain(obs, facts)
+	}
 	if e.Empty() && len(obs) > 1 {
 		obs = obs[:1]
-		e = j.explainer().Explain(obs, j.o.Facts)
+		e = j.explainer().Explain(obs, facts)
 	}
 	r.Causes = e.Causes()
 	if len(r.Causes) > 1 {
-		for _, t := range NextTests(e, obs, j.o.Facts) {
+		for _, t := range NextTests(e, obs, facts) {
 			r.addTest(t)
 		}
 	}
+}
+
+// loginTest is the test of the catalogue that a probe of both ports has done.
+const loginTest = "probe-587"
+
+// beside explains what port 25 answers to those who mean to send by address, when
+// a login with the same sender went well: two ways of sending, and not one
+// system on the wrong port. It reports false where that was not tried.
+func (j *probeJudge) beside(chosen []*sessionJudgement, d *sessionJudgement) (Explanation, bool) {
+	if j.p.Intent == IntentAuth || submission(d.s.Port) {
+		return Explanation{}, false
+	}
+	for _, g := range chosen {
+		if !submission(g.s.Port) || g.verdict != Ready || g.noRCPT || g.stage.Order() < transcript.StageEnvelope.Order() || g.obs.LoggedIn != transcript.Yes {
+			continue
+		}
+		facts, obs, login := j.o.Facts, []Observation{d.obs}, g.obs
+		facts.Intent = IntentServer
+		e := j.explainer().Explain(obs, facts)
+		// The login is a way of its own, with whatever name.
+		facts.Intent, login.LoginSender = "", transcript.Unknown
+		n := newDiagnosis(e, obs, facts)
+		if n.Observe(loginTest, login) != nil {
+			return Explanation{}, false
+		}
+		return n.Explanation(), true
+	}
+	return Explanation{}, false
 }
 
 // intentOf is how those send who use a session's port. The probe took the other
