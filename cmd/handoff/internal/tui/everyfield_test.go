@@ -105,6 +105,34 @@ func (p poisoned) RelayScenarios() []Scenario {
 	return all
 }
 
+func (p poisoned) Symptoms() []Symptom {
+	all := make([]Symptom, 3)
+	poison(reflect.ValueOf(&all).Elem())
+	return all
+}
+
+func (p poisoned) Diagnose(told []Told) Guide {
+	g := p.fake.Diagnose(told)
+	if g.Test != nil { // the fake's own stays as it is
+		t := *g.Test
+		if t.Probe != nil {
+			probe := *t.Probe
+			t.Probe = &probe
+		}
+		g.Test = &t
+	}
+	poison(reflect.ValueOf(&g).Elem())
+	return g
+}
+
+func (p poisoned) Try(_ context.Context, _ []Told, form Form, observe func(probe.Event)) (Told, error) {
+	var t Told
+	poison(reflect.ValueOf(&t).Elem())
+	run := p.run(p.probes, form)
+	t.Run = &run
+	return t, nil
+}
+
 func (p poisoned) RelayAsk(string) (string, error) { return poisonText, nil }
 func (p poisoned) History() []Run {
 	return []Run{p.run(p.probes, Form{Host: poisonText}), p.run(p.report, Form{})}
@@ -128,6 +156,9 @@ func TestHostileInEveryField(t *testing.T) {
 		{"4", "enter"},
 		{"4", "down", "d"},
 		{"4", "d", "down", "d"},
+		{"ctrl+r", "d", "enter", "ctrl+r", "y"},
+		{"5", "enter", "enter", "x", "u"},
+		{"ctrl+r", "5", "down", "down", "enter", "i"},
 	}
 	for _, keep := range [][]string{{"Kind"}, {"Kind", "Code", "Status", "Severity", "Stage", "Verdict", "ID", "Expected", "Party", "Who"}} {
 		for _, visit := range append(slices.Clone(visits), more...) {
