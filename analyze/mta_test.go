@@ -142,6 +142,19 @@ func TestWordsOfRealServers(t *testing.T) {
 				exim + "** desk@partner.example: retry timeout exceeded\n",
 			want: []fate{{"desk@partner.example", Deferred, transcript.StageAuth, RelayPlatform, 454, smartHost, "sasl-unavailable"}},
 		},
+		{
+			name: "OpenSMTPD: the relay's address has no name in DNS, the route has",
+			text: "02aab37a8f397e09 mta connecting address=smtp://192.0.2.10:25 host=192.0.2.10\n02aab37a8f397e09 mta connected\n02aab37a8f397e09 mta error reason=BANNER rejected: 421 4.3.2 All screening ports are busy\n" +
+				"smtp-out: Disabling route [] <-> 192.0.2.10 (192.0.2.10) for 15s\nsmtp-out: No valid route for [connector:[]->[relay:outbound-us1.ppe-hosted.com,port=25,smtp,mx],0x0]\n" +
+				"0000000000000000 mta delivery evpid=b05b334d8b77b7d5 from=<alerts@customer.example> to=<desk@partner.example> rcpt=<-> source=\"-\" relay=\"outbound-us1.ppe-hosted.com\" delay=11s result=\"TempFail\" stat=\"Network error on destination MXs\"\n",
+			want: []fate{{"desk@partner.example", Deferred, transcript.StageGreet, RelayPlatform, 421, smartHost, "relay-busy"}},
+		},
+		{
+			name: "OpenSMTPD: the same, and nothing listens there",
+			text: "180b10fe80fae4d0 mta connecting address=smtp://192.0.2.10:587 host=192.0.2.10\n180b10fe80fae4d0 mta error reason=IO Error: Connection refused\n" +
+				"0000000000000000 mta delivery evpid=1ffe26855b51d9db from=<alerts@customer.example> to=<desk@partner.example> rcpt=<-> source=\"-\" relay=\"outbound-us1.ppe-hosted.com\" delay=11s result=\"TempFail\" stat=\"Network error on destination MXs\"\n",
+			want: []fate{{"desk@partner.example", Unreachable, transcript.StageConnect, Network, 0, "", "connection-refused"}},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) { checkFates(t, c.text, c.want, c.headline) })
 	}

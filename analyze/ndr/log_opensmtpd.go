@@ -276,6 +276,13 @@ func (o *openSMTPDLog) delivery(l *logLine, id string) {
 	if e == nil {
 		e = o.errors[relay.Address]
 	}
+	if e == nil && relay.Host != "" && foldPrefix(stat, "network error") && o.last != nil && o.last.host == "" {
+		// The address has no name of its own in DNS, and its session shows none; the
+		// route that this is about was tried last.
+		named := *o.last
+		named.peer.Host, named.peer.Span = relay.Host, relay.Span
+		e = &named
+	}
 	fault, stage := faultAndStage(stat)
 	switch {
 	case foldIndexIn(stat, "too large for peer") >= 0:
