@@ -115,7 +115,8 @@ func (d *Document) wholeElsewhere(line, next []byte) bool {
 		return false
 	}
 	if name := string(bytes.ToLower(word)); name != transcript.RelayDomain && transcript.HostIsUnderAny(name, serviceDomain) {
-		return !bytes.HasSuffix(line[from:], dot) && !transcript.HostIsUnderAny(string(bytes.ToLower(line[from:])), serviceDomain)
+		// Not two words, of which one is such a host itself.
+		return !transcript.HostIsUnderAny(string(bytes.ToLower(line[from:])), serviceDomain) && !transcript.HostIsUnderAny(string(bytes.ToLower(bytes.TrimRight(next[:to], "."))), serviceDomain)
 	}
 	return containsWord(d.Text[:min(len(d.Text), 64<<10)], word)
 }
