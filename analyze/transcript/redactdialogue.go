@@ -102,6 +102,7 @@ const maxStreams = 4096
 // readDialogue runs the machine of Masker over the lines of the text.
 func (f *finder) readDialogue() {
 	streams := map[string]*talkState{}
+	var iis talkState
 	text := f.text
 	for from := 0; from < len(text); {
 		to := lineEnd(text, from)
@@ -122,6 +123,7 @@ func (f *finder) readDialogue() {
 			if both {
 				f.spokenLine(st, reply, from, to)
 			}
+			f.iisRow(&iis, from, to)
 		}
 		from = nextLine(text, to)
 	}
@@ -156,6 +158,13 @@ func (f *finder) spokenLine(st *talkState, l spokenLine, from, to int) {
 			if !strings.HasPrefix(rest, "334") {
 				st.authDialogue = authDialogue{}
 			}
+			return
+		}
+		// IceWarp turns the arrows round: what is marked as the server's and is no
+		// reply may be the answer to a prompt.
+		if word := strings.TrimSpace(s); l.marked && st.state == authPrompts && len(word) >= 4 && len(word)%4 == 0 && allBlob(word) {
+			start, end := st.step(Client, s)
+			f.hideSaid(st, l, start, end)
 			return
 		}
 		f.literals(st, from, to)

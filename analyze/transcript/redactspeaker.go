@@ -181,6 +181,8 @@ func (f *finder) mark(from, to int) (start int, who Speaker, marked bool) {
 		{" reply: ", Server},
 		{" SEND: ", Client},
 		{" RECV: ", Server},
+		{" CMD: ", Client}, // SmarterMail
+		{" RSP: ", Server},
 	} {
 		if n := strings.Index(head, m.mark); n >= 0 {
 			return i + n + len(m.mark), m.who, true
@@ -317,4 +319,44 @@ func mailEnableRow(text string, from, to int) (command, reply spokenLine, ok boo
 	}
 	command.stream, reply.stream = cells[2], cells[2]
 	return command, reply, true
+}
+
+// iisRow reads a row of the log of IIS's SMTP service, in the W3C format with a
+// plus for each blank; the words are the verb, a hyphen and the argument:
+//
+//	… OutboundConnectionCommand SMTPSVC1 WEB01 - 25 AUTH - PLAIN+… 0 0 4 0 47 SMTP - - - -
+//	… OutboundConnectionResponse SMTPSVC1 WEB01 - 25 - - 334+UGFzc3dvcmQ6 0 0 …
+func (f *finder) iisRow(st *talkState, from, to int) {
+	const mark = " OutboundConnection"
+	n := strings.Index(f.text[from:to], mark)
+	if n < 0 {
+		return
+	}
+	// The verb is the fifth word behind the mark, the argument the seventh.
+	at := from + n + 1
+	var words [8][2]int
+	for i := range words {
+		end := at
+		for end < to && f.text[end] != ' ' {
+			end++
+		}
+		words[i] = [2]int{at, end}
+		if at = end + 1; at > to {
+			return
+		}
+	}
+	start, end := words[5][0], words[7][1]
+	if f.text[words[7][0]:end] == "-" {
+		end = words[5][1]
+	}
+	// Blanks for what stands for a blank, so that offsets stay.
+	said := strings.ReplaceAll(strings.Replace(f.text[start:end], " - ", "   ", 1), "+", " ")
+	if f.text[words[0][0]:words[0][1]] != mark[1:]+"Command" {
+		st.step(Server, strings.TrimLeft(said, "- "))
+		return
+	}
+	if a, b := st.step(Client, said); a < b && !alreadyHidden(said[a:b]) {
+		secret := f.text[start+a : start+b]
+		f.hide(start+a, start+b, st.learn(secret)...)
+	}
 }
