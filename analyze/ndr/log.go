@@ -170,6 +170,10 @@ func (r *record) program(line []byte, i int, stamped bool) (record, bool) {
 			if r.daemonOf(token) {
 				r.message = skipBlanks(line, end)
 				if r.mta == mtaNone {
+					if stamped && bytes.HasPrefix(token, []byte("MailPlus")) {
+						i = r.message // Synology: "MailPlus_Server: postfix/smtp[123]: …"
+						continue
+					}
 					return *r, false
 				}
 				if r.mta == mtaQmail {

@@ -181,7 +181,7 @@ func beginsLine(rest []byte) bool {
 		for n < len(rest) && isWordByte(rest[n]) {
 			n++
 		}
-		return n+1 < len(rest) && rest[n] == ':' && rest[n+1] == ' '
+		return n+1 < len(rest) && rest[n] == ':' && rest[n+1] == ' ' || pmtaRow(rest)
 	}
 	return true
 }
