@@ -51,7 +51,7 @@ func traceText(b *Block) []Case {
 		it := r.traceRow(b.Start(), b.End())
 		r.traceNames(&it)
 		r.finishTraceRow(&it)
-		items = []Item{it}
+		items = r.traceList(it)
 	}
 	return []Case{{Items: items, Nature: NatureLog}}
 }
@@ -111,6 +111,43 @@ func (r *report) traceRow(from, to int) Item {
 		it.Target = asTarget(host)
 	}
 	return it
+}
+
+// traceList gives the item once for each recipient of a list in braces: "Recipients
+// : {a@x, b@y}". The details of Exchange's queue stand in it behind the address:
+// "{a@x;2;2;[{LRT=…". They are the same for all.
+func (r *report) traceList(it Item) []Item {
+	for i := r.b.First; i < r.last; i++ {
+		l, at := r.line(i)
+		if !foldPrefix(l, "recipients") {
+			continue
+		}
+		// The value may have been wrapped into the lines below.
+		text := r.doc.Text[at:min(r.doc.LineEnd(r.last-1), at+1<<20)]
+		open := bytes.IndexByte(text[:min(len(text), 200)], '{')
+		if open < 0 || len(bytes.Trim(text[len("recipients"):open], " \t\n:")) > 0 {
+			continue
+		}
+		text = text[open+1:]
+		if end := bytes.IndexAny(text, "};"); end >= 0 {
+			text = text[:end]
+		}
+		var items []Item
+		for at := 0; at < len(text) && len(items) < maxItems; {
+			a, _, to := findMailbox(text[at:])
+			if to <= 0 {
+				break
+			}
+			at += to
+			one := it
+			one.Recipient, one.Evidence = a, slices.Clone(it.Evidence)
+			items = append(items, one)
+		}
+		if len(items) > 0 {
+			return items
+		}
+	}
+	return []Item{it}
 }
 
 func firstWordUntil(b []byte, stop string) []byte {

@@ -228,8 +228,33 @@ func readExchangeQueue(b *Block) []Case {
 	var items []Item
 	r := newReport(b)
 	var hop Mention
+	var head queueHead
 	for i := b.First; i < b.Last && len(items) < maxAttempts; i++ {
 		line := b.Doc.Line(i)
+		if at := bytes.Index(line, []byte("NextHopDomain")); at > 0 && !bytes.Contains(line, []byte(":")) {
+			head = queueHead{hop: at, last: bytes.Index(line, []byte("LastError"))}
+			hop = Mention{}
+			continue
+		}
+		if head.hop > 0 && !queueRule(line) {
+			if len(line) == 0 {
+				head = queueHead{} // the table ends
+				continue
+			}
+			hop = Mention{}
+			if h, n, at := head.host(line); n > 0 {
+				hop = b.mention(Refuser, h, b.Doc.LineStart(i)+at, b.Doc.LineStart(i)+at+n)
+			}
+			if head.last > 0 && head.last < len(line) {
+				at := head.last
+				for at > 0 && line[at-1] != ' ' {
+					at-- // a longer name moved the cell
+				}
+				f := b.Doc.flow(b.Doc.LineStart(i)+at, b.Doc.LineEnd(i))
+				items = r.queueError(items, &f, hop)
+			}
+			continue
+		}
 		n := bytes.IndexByte(line, ':')
 		if n <= 0 {
 			continue
@@ -253,15 +278,46 @@ func readExchangeQueue(b *Block) []Case {
 			if len(f.text) < 8 {
 				continue
 			}
-			it := Item{}
-			r.exchangeReply(&f, 0, len(f.text), &it, hop)
-			if it.Reply.IsZero() && it.Fault == transcript.FaultNone && it.LocalReply.IsZero() {
-				continue
-			}
-			it.Action = ActionUnstated
-			items = append(items, it)
+			items = r.queueError(items, &f, hop)
 			i = end - 1
 		}
 	}
 	return queueCase(b, "exchange-queue", items)
+}
+
+// queueError adds what the last error of a queue tells.
+func (r *report) queueError(items []Item, f *flow, hop Mention) []Item {
+	it := Item{}
+	r.exchangeReply(f, 0, len(f.text), &it, hop)
+	if it.Reply.IsZero() && it.Fault == transcript.FaultNone && it.LocalReply.IsZero() {
+		return items
+	}
+	it.Action = ActionUnstated
+	if hop.IsZero() && it.Refuser.IsZero() && it.Target.IsZero() {
+		it.LocalOnlyExpiry = true // it tells of a peer, and the name is not shown
+	}
+	return append(items, it)
+}
+
+// queueHead tells where the columns of Get-Queue's table begin; 0: there is no
+// table.
+type queueHead struct{ hop, last int }
+
+// host is the next hop of a row, its length and its place; a name that the
+// console cut off is none.
+func (q queueHead) host(row []byte) (h host, n, at int) {
+	if q.hop >= len(row) || q.hop > 0 && row[q.hop-1] != ' ' {
+		return host{}, 0, 0
+	}
+	h, n = hostAt(row[q.hop:])
+	cut := bytes.HasSuffix(row[:q.hop+n], []byte(".."))
+	if rest := row[q.hop+n:]; cut || n == 0 || !nameOfServer(h) || len(rest) > 0 && rest[0] != ' ' {
+		return host{}, 0, 0
+	}
+	return h, n, q.hop
+}
+
+// queueRule reports whether a line is the rule below a table's names.
+func queueRule(l []byte) bool {
+	return len(l) > 0 && len(bytes.Trim(l, "- ")) == 0
 }

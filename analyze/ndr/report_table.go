@@ -14,6 +14,7 @@ import (
 var reportFamilies = []family{
 	reportFamily("ses-notice", 99, sesJSON, signSESJSON),
 	reportFamily("ppe-portal", 96, textReader(portalText), signPortal),
+	{format: "ppe-portal", nature: NatureReport, sniff: isPortalTable, read: portalTable},
 	reportFamily("m365-modern", 90, textReader(exchangeText), signSentBy, signRejectedBy),
 	reportFamily("m365-classic", 92, textReader(exchangeText), signGenerating),
 	reportFamily("exchange", 80, textReader(exchangeText), signExchangeAdmin, signExchangeHuman, signStatusCode, signReturnedLine),
