@@ -42,11 +42,26 @@ func deniedAfter(port int, tried, loggedIn transcript.Fact) (denied, bool) {
 	return denied{}, false
 }
 
+// deniedOnline is what a denial asks for of a customer whose mail Exchange Online
+// sends: to be told to log in would lead nowhere.
+var deniedOnline = denied{
+	do:   "list Office 365, or register the sender",
+	next: "list Office 365 among the Sending Servers (Exchange Online cannot log in), and have the sender and its domain registered and active",
+}
+
+// denial is what a relay denial asks for, if the try tells it.
+func denial(obs *Observation) (denied, bool) {
+	if obs.Online && obs.LoggedIn != transcript.Yes && !wantsLogin(obs.Port) {
+		return deniedOnline, true
+	}
+	return deniedAfter(obs.Port, obs.AuthTried, obs.LoggedIn)
+}
+
 // replyDo is what the words of a reply ask for in a headline, given what is known
 // of the try.
 func replyDo(obs *Observation) string {
 	if obs.Kind == transcript.KindRelayDenied {
-		if d, ok := deniedAfter(obs.Port, obs.AuthTried, obs.LoggedIn); ok {
+		if d, ok := denial(obs); ok {
 			return d.do
 		}
 	}
@@ -64,7 +79,7 @@ func replyDo(obs *Observation) string {
 // replyNext is what they ask for in full.
 func replyNext(obs *Observation) string {
 	if obs.Kind == transcript.KindRelayDenied {
-		if d, ok := deniedAfter(obs.Port, obs.AuthTried, obs.LoggedIn); ok {
+		if d, ok := denial(obs); ok {
 			return d.next
 		}
 	}

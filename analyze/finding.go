@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"slices"
 	"strings"
 	"sync"
 
@@ -166,6 +167,10 @@ func (j *judge) findings(all []judgement, cases []ndr.Case) []Finding {
 			f := finding(id, firstEvidence(g.out.Evidence))
 			if id == findingRelayDenied {
 				f.Fix = deniedFixes(f.Fix, g.obs.Port, g.obs.AuthTried, g.obs.LoggedIn)
+				if g.obs.Online {
+					f.Fix = slices.DeleteFunc(slices.Clone(f.Fix), func(f Fix) bool { return f.Who == SenderSystem })
+					f.Fix = append([]Fix{{Who: RelayConfig, Text: "List Office 365 among the Sending Servers. Exchange Online cannot log in on port 587."}}, f.Fix...)
+				}
 			}
 			add(f)
 		}

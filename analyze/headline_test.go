@@ -91,6 +91,11 @@ func TestADenialAsksForWhatIsNotDone(t *testing.T) {
 		if next := replyNext(&obs); !strings.HasPrefix(next, tt.next) {
 			t.Errorf("port %d, AUTH %v, 235 %v: next %q", tt.port, tt.tried, tt.loggedIn, next)
 		}
+		online := obs
+		online.Online = true
+		if do := replyDo(&online); strings.HasPrefix(do, "list Office 365") != (tt.port <= 25 && tt.loggedIn != transcript.Yes) {
+			t.Errorf("port %d, 235 %v, Exchange Online: %q", tt.port, tt.loggedIn, do)
+		}
 		if f := deniedFixes(page, tt.port, tt.tried, tt.loggedIn); !strings.HasPrefix(f[0].Text, tt.fix) {
 			t.Errorf("port %d, AUTH %v, 235 %v: first fix %q", tt.port, tt.tried, tt.loggedIn, f[0].Text)
 		}

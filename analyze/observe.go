@@ -30,6 +30,7 @@ func (j *judge) observe(c *ndr.Case, it *ndr.Item, stage transcript.Stage, kind 
 		Host:      name(j.dialled(it)),
 		When:      it.When,
 		Tester:    hasNote(c, noteTester),
+		Online:    strings.HasSuffix(it.Reporter.Host, ".prod.outlook.com"),
 	}
 	if obs.Reply.IsZero() {
 		obs.Reply = it.LocalReply
