@@ -35,7 +35,7 @@ type Observation struct {
 	Tester      bool            // the test program broke its own test (openssl s_client and its R)
 	Masked      bool            // banner or EHLO keywords were masked (XXXXXXXA, 220 ****)
 	Via         string          // family of the report, or "probe": Exchange Online has its own causes
-	Online      bool            // Exchange Online reported it: its connectors use port 25 and cannot log in
+	Online      bool            // Exchange Online reported the service: its connectors use port 25 and cannot log in
 	Words       string          // the fault's words in the text, lower case, for causes that key on them
 	Host        string          // the host that answered or was tried
 	When        time.Time       // zero: not known

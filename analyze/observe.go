@@ -30,8 +30,8 @@ func (j *judge) observe(c *ndr.Case, it *ndr.Item, stage transcript.Stage, kind 
 		Host:      name(j.dialled(it)),
 		When:      it.When,
 		Tester:    hasNote(c, noteTester),
-		Online:    strings.HasSuffix(it.Reporter.Host, ".prod.outlook.com"),
 	}
+	obs.Online = strings.HasSuffix(it.Reporter.Host, ".prod.outlook.com") && transcript.HostIsUnder(obs.Host, transcript.RelayDomain)
 	if obs.Reply.IsZero() {
 		obs.Reply = it.LocalReply
 	}
