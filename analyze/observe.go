@@ -23,6 +23,7 @@ func (j *judge) observe(c *ndr.Case, it *ndr.Item, stage transcript.Stage, kind 
 		Kind:      kind,
 		Fault:     it.Fault,
 		Secure:    it.Secure,
+		Implicit:  it.Implicit,
 		LoggedIn:  it.Authenticated,
 		Sender:    it.Sender,
 		Recipient: it.Recipient,

@@ -68,7 +68,7 @@ func (g *judgement) tlsProblem() string {
 	if p == "" {
 		p = tlsFault(g.obs.Words)
 	}
-	if p == problemImplicit && g.item != nil && g.item.Session != nil && !g.item.Session.Implicit {
+	if p == problemImplicit && (g.obs.Implicit == transcript.No || g.item != nil && g.item.Session != nil && !g.item.Session.Implicit) {
 		return problemNotTLS
 	}
 	return p

@@ -373,6 +373,9 @@ func (d *dialogue) open(kind noteKind) *talk {
 				return t
 			}
 		default:
+			if !t.greeted && !t.connected && t.failed() && t.session.Exchanges[0].Stage == transcript.StageTLS {
+				return d.begin() // mutt's error stands above the session that it is of
+			}
 			// JavaMail tells it behind the greeting.
 			if !t.greeted || t.dialled.IsZero() || len(t.session.Exchanges) <= 1 {
 				return t
@@ -801,8 +804,13 @@ func (d *dialogue) join() {
 			next.finishReply()
 			next.over = false
 			switch {
-			case e.Fault == transcript.FaultClosed, e.Fault == transcript.FaultReset, e.Fault == transcript.FaultTimeout && e.Stage != transcript.StageConnect, e.Fault == transcript.FaultTLS:
+			case e.Fault == transcript.FaultClosed, e.Fault == transcript.FaultReset, e.Fault == transcript.FaultTimeout && e.Stage != transcript.StageConnect, e.Fault == transcript.FaultTLS, e.Fault == transcript.FaultCertificate:
 				same := t.dialled.Host == "" || next.dialled.Host == "" || t.dialled.Host == next.dialled.Host
+				if same && next.connected && !next.greeted && len(next.session.Exchanges) == 0 && e.Stage == transcript.StageTLS {
+					next.fail(e.Fault, e.Stage, 0, 0)
+					next.session.Exchanges[0].Span = e.Span
+					continue
+				}
 				if same && next.greeted && !next.failed() && (next.cutShort() || next.upgrading) {
 					if next.dialled.Host == "" {
 						next.dialled = t.dialled

@@ -30,6 +30,7 @@ type mtaSession struct {
 	host      string
 	connected bool
 	secure    bool
+	implicit  transcript.Fact // by the scheme of its address
 	fault     transcript.Fault
 	hidden    bool // no AUTH that the client can use
 	stage     transcript.Stage
@@ -89,6 +90,9 @@ func (o *openSMTPDLog) line(l *logLine) {
 		if from, to := fieldValue(t, "address"); from >= 0 {
 			word := t[from:to]
 			if n := bytes.Index(word, []byte("://")); n >= 0 {
+				if s.implicit = transcript.No; bytes.HasPrefix(word, []byte("smtps")) {
+					s.implicit = transcript.Yes
+				}
 				from += n + 3
 			}
 			if h, n := hostAt(t[from:to]); n > 0 {
@@ -313,7 +317,7 @@ func (o *openSMTPDLog) delivery(l *logLine, id string) {
 
 // tell gives an item what its session told.
 func (s *mtaSession) tell(it *Item) {
-	it.Fault, it.Stage, it.FaultSpan = s.fault, s.stage, s.span
+	it.Fault, it.Stage, it.FaultSpan, it.Implicit = s.fault, s.stage, s.span, s.implicit
 	if it.Port == 0 {
 		it.Port = s.peer.Port
 	}

@@ -34,6 +34,7 @@ type dmaRun struct {
 	reporter  Mention
 	clock     stamp
 	secure    bool
+	plain     bool // the greeting came in the clear
 	decided   bool
 }
 
@@ -76,7 +77,7 @@ func (d *dmaLog) line(l *logLine) {
 		if a, k := mailboxAt(t); k > 0 {
 			run.recipient = a
 		}
-		run.decided, run.secure = false, false
+		run.decided, run.secure, run.plain = false, false, false
 		run.peer = Mention{}
 	case bytes.HasPrefix(t, []byte("using smarthost (")):
 		at := len("using smarthost (")
@@ -88,6 +89,8 @@ func (d *dmaLog) line(l *logLine) {
 		run.clock, run.reporter = l.clock, l.reporter(d.k.b)
 	case bytes.HasPrefix(t, []byte("SSL initialization successful")):
 		run.secure = true
+	case bytes.HasPrefix(t, []byte("Server greeting successfully completed")):
+		run.plain = !run.secure
 	case bytes.HasPrefix(t, []byte("delivery successful")), bytes.HasPrefix(t, []byte("remote delivery successful")),
 		bytes.HasPrefix(t, []byte("<")) && bytes.HasSuffix(bytes.TrimRight(t, " "), []byte("> delivery successful")):
 		it := d.item(l, run)
@@ -143,6 +146,9 @@ func (d *dmaLog) item(l *logLine, run *dmaRun) Item {
 	it := Item{Recipient: run.recipient, Sender: run.sender, Reporter: l.reporter(d.k.b)}
 	if run.secure {
 		it.Secure = transcript.Yes
+	}
+	if run.plain {
+		it.Implicit = transcript.No // what TLS there is, is asked for
 	}
 	return it
 }

@@ -76,6 +76,7 @@ type Item struct {
 	FaultSpan       transcript.Span
 	Secure          transcript.Fact // the try was inside TLS
 	Authenticated   transcript.Fact // the try had logged in
+	Implicit        transcript.Fact // TLS was to begin with the first byte; No: by STARTTLS
 	Refuser         Mention         // answered with Reply
 	Reporter        Mention
 	Target          Mention   // was tried, did not answer with an SMTP reply
