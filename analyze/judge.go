@@ -526,8 +526,9 @@ func belowSMTP(it *ndr.Item, stage transcript.Stage) (Verdict, transcript.Stage)
 }
 
 // manyFaults are words that a device has for several faults: Canon's for a
-// time-out and for an error of the server.
-var manyFaults = []string{"#801"}
+// time-out and for an error of the server; and of Perl for a name that is not
+// found, a port that is shut and a greeting that did not come.
+var manyFaults = []string{"#801", "unable to initialize smtp properly", "unable to establish smtp connection"}
 
 // afterDot reports whether the connection broke between the final dot and its
 // reply: the message may have been delivered.

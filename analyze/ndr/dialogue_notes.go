@@ -512,6 +512,13 @@ func (t *talk) precise(p *programPhrase, from, to int) {
 	}
 }
 
+// gitInitialize are git send-email's words for a Net::SMTP that did not come up;
+// behind them it tells the server and port that it is set to.
+const (
+	gitInitialize = "unable to initialize smtp properly"
+	gitValues     = "values: server="
+)
+
 // silent takes openssl's word that the server sent nothing at all: what it missed
 // in the EHLO reply was the reply itself.
 func (t *talk) silent(from, to int) {

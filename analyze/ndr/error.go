@@ -74,6 +74,10 @@ var errorClients = []errorClient{
 	{"expected response code", "symfony-mailer", 0},
 	{"symfony\\component\\mailer", "symfony-mailer", 0},
 	{"swift_", "symfony-mailer", 0},
+	{"net::smtp>>>", "perl", 25}, // Perl's own list of its modules; Ruby has exceptions
+	{"net::smtp=glob(", "perl", 25},
+	{"net::smtp::_ssl=glob(", "perl", 25},
+	{"net::smtp: net::cmd", "perl", 25},
 	{"net::smtp", "ruby", 0},
 	{"task '", "outlook-client", 0},
 	{"aufgabe \"", "outlook-client", 0},
@@ -100,6 +104,7 @@ var errorClients = []errorClient{
 	{"s-nail:", "mailx", 0},
 	{"mailx:", "mailx", 0},
 	{"unable to establish smtp connection to", "perl", 25},
+	{gitInitialize, "perl", 25}, // git send-email
 	{"email::sender::", "perl", 0},
 	{"failed auth:", "perl", 0},
 	{"swaks ", "swaks", 25},
@@ -670,6 +675,9 @@ func portless(args []byte) bool {
 // searchable gives the parts of a line in which a reply or a fault may stand: of
 // a line of settings only the values of results.
 func searchable(line []byte) [][2]int {
+	if foldPrefix(line, gitInitialize) {
+		return [][2]int{{0, len(line)}}
+	}
 	list := pairs(line)
 	set, results := false, [][2]int(nil)
 	for _, p := range list {
@@ -917,6 +925,11 @@ func (t *told) reply(line []byte, part [2]int, base int) {
 			if stage == transcript.StageEnvelope && foldIndex(words[:n], "dial failed: ") >= 0 {
 				stage = transcript.StageGreet // go-mail had not come to MAIL
 			}
+			if r.Class() >= 4 && (perlHandle(line) > 0 || foldIndex(words[:n], "smtp service not available: ") >= 0 || foldIndex(words[:n], "error => received: ") >= 0) {
+				// Net::SMTP's and sendEmail's line of a dialogue, the only one
+				// of it here: the greeting. And posttls-finger's words for one.
+				stage = transcript.StageGreet
+			}
 			if stage == transcript.StageUnknown || stage == "" {
 				if stage = stageWords(words); stage == transcript.StageConnect {
 					stage = transcript.StageGreet // it answered
@@ -1009,6 +1022,9 @@ func stageWords(words []byte) transcript.Stage {
 func (t *told) failure(line []byte, part [2]int, base int) {
 	words := line[part[0]:part[1]]
 	p, n := programSays(words)
+	if p == nil && t.client != nil && t.client.format == "mailx" && mailxStops(words) {
+		p, n = &mailxRefused, 0
+	}
 	if p == nil {
 		if s := stageWords(words); s != "" && t.stage == "" && (foldIndex(words, "fail") >= 0 || foldIndex(words, "fehl") >= 0 || foldIndex(words, "error") >= 0 || foldIndex(words, "erreur") >= 0 || foldIndex(words, "refus") >= 0 || foldIndex(words, "command: '") >= 0) {
 			t.stage = s
@@ -1045,6 +1061,31 @@ func (t *told) failure(line []byte, part [2]int, base int) {
 			t.stage = stageWords(words)
 		}
 	}
+}
+
+// mailxRefused is what it means when s-nail says that it connects and then
+// nothing of how that went.
+var mailxRefused = programPhrase{"connecting to", transcript.FaultRefused, transcript.StageConnect, effectFault}
+
+// mailxStops reports whether s-nail broke its own line off: "Connecting to
+// ip:port ... " is followed by "connected." or by what went wrong, but for a
+// connection that was refused. There the line goes on with what comes next, the
+// copy of the message that was kept.
+func mailxStops(words []byte) bool {
+	const leads, dots = "connecting to ", " ... "
+	n := foldIndex(words, leads)
+	if n < 0 {
+		return false
+	}
+	k := bytes.Index(words[n:], []byte(dots))
+	if k < 0 {
+		return false
+	}
+	rest := bytes.TrimSpace(words[n+k+len(dots):])
+	if foldPrefix(rest, "connected") || foldPrefix(rest, "timeout") || foldIndex(rest, "fail") >= 0 {
+		return false
+	}
+	return bytes.Contains(rest, []byte("dead.letter")) || bytes.HasSuffix(rest, []byte("message not sent"))
 }
 
 // vague reports whether the fault only says that there is no connection.

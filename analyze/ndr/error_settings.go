@@ -757,6 +757,7 @@ var hostCues = []struct {
 	{"unable to connect to ", 3},
 	{"error connecting to ", 3},
 	{"connecting to ", 2},
+	{gitValues, 3},
 	{"connect to ", 3},
 	{"connected to ", 2},
 	{"connection to ", 3},
@@ -1129,6 +1130,11 @@ func (s *settings) cues(b *Block, line []byte, base int) {
 			}
 			if h.port == 0 {
 				h.port = portBehind(line[at+n:])
+			}
+			if c.words == gitValues {
+				if k := bytes.Index(line[at:], []byte(" port=")); k > 0 {
+					h.port = number(leadingDigits(line[at+k+len(" port="):]))
+				}
 			}
 			s.setHost(b.mention(Named, h, base+at, base+at+n), c.sure)
 			if h.port != 0 {

@@ -101,6 +101,8 @@ var programPhrases = []programPhrase{
 	{"ausgewählte authentifizierungsmethode", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},
 	{"méthode d'authentification sélectionnée", transcript.FaultNone, transcript.StageTLS, effectNoAUTH},
 
+	{"need mime::base64 and authen::sasl", transcript.FaultNone, transcript.StageAuth, effectLogin}, // Net::SMTP: the client's own want, told before it looks at the list
+
 	// STARTTLS was not offered.
 	{"tls not possible! remote smtp server", transcript.FaultTLS, transcript.StageTLS, effectNoTLS},
 	{"did not advertise starttls", transcript.FaultTLS, transcript.StageTLS, effectNoTLS},
@@ -392,7 +394,9 @@ var programPhrases = []programPhrase{
 	{"errno=104", transcript.FaultReset, "", effectFault},
 	{"returned a zero byte response", transcript.FaultClosed, "", effectFault},
 	{"unexpected eof on smtp connection", transcript.FaultClosed, "", effectFault},
-	{"unexpected eof received", transcript.FaultClosed, transcript.StageGreet, effectFault}, // aiosmtplib, while it connects
+	{"unexpected eof received", transcript.FaultClosed, transcript.StageGreet, effectFault},           // aiosmtplib, while it connects
+	{gitInitialize, transcript.FaultTimeout, transcript.StageConnect, effectFault},                    // git send-email, of Net::SMTP too
+	{"unexpected eof on command channel", transcript.FaultClosed, transcript.StageGreet, effectFault}, // Net::Cmd
 	{"unable to establish smtp connection", transcript.FaultTimeout, transcript.StageConnect, effectFault},
 	{"unexpectedly closed: timed out", transcript.FaultTimeout, "", effectFault},
 	{"closed unexpectedly", transcript.FaultClosed, "", effectFault},
