@@ -133,10 +133,11 @@ func staysCut(file string) bool {
 	switch file {
 	case "reports/sendgrid/one-line.txt", "reports/several/error-above-a-bounce.txt", "reports/m365-trace/whole-row.txt",
 		"transcripts/error-others/php-parts.txt", "transcripts/error-others/connectivity-log.txt", "transcripts/nodemailer/error-before-its-log.txt",
-		"logs/fortimail/sent.txt", "logs/postfix/containers.txt", "logs/queue/postqueue-json.txt":
+		"logs/fortimail/sent.txt", "logs/postfix/containers.txt", "logs/queue/postqueue-json.txt",
+		"logs/queue/get-queue-table.txt", "logs/portal-rows/row.txt", "logs/powermta/without-head.txt":
 		return true
 	}
-	return strings.HasPrefix(file, "reports/ses/") || strings.HasPrefix(file, "logs/hmailserver/")
+	return strings.HasPrefix(file, "reports/ses/") || strings.HasPrefix(file, "logs/hmailserver/") || strings.HasPrefix(file, "logs/sendgrid-events/")
 }
 
 // packedSamples are the samples by their names: texts of lines, no JSON.
