@@ -3,7 +3,9 @@ package cli
 import (
 	"context"
 	"encoding/hex"
+	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/smtp-handoff/handoff/analyze"
 	"github.com/smtp-handoff/handoff/analyze/mailbox"
@@ -32,6 +34,12 @@ func (p *program) eachReport(ctx context.Context, args []string, f *analyzeFlags
 	return ctx.Err()
 }
 
+// bulky is from how many bytes a message makes the program collect its garbage
+// sooner from then on: a message of any size is to be read within 64 MB.
+const bulky = 1 << 20
+
+var thrift sync.Once
+
 // judgeMessage analyzes one message. A message that cannot be read is a row too.
 func judgeMessage(m *mailbox.Message, o analyze.Options, withLines bool) *analyzed {
 	o.Source = m.Source
@@ -49,6 +57,10 @@ func judgeMessage(m *mailbox.Message, o analyze.Options, withLines bool) *analyz
 		}
 		a.report = analyze.Unreadable(o)
 		return a
+	}
+	if len(m.Data) > bulky {
+		// The work beside it would otherwise be let grow to its own size again.
+		thrift.Do(func() { debug.SetGCPercent(50) })
 	}
 	a.report = analyze.Analyze(m.Data, o)
 	if withLines && len(m.Data) <= maxWithLines {

@@ -85,6 +85,11 @@ func TestBouncesOfRealPostfix(t *testing.T) {
 			log:    expectation{verdict: "refused", stage: "auth", refusedBy: serviceName, cause: "credential-wrong"},
 		},
 		{
+			name: "no mechanism in common", main: []string{auth587, useTLS, saslOn, "smtp_sasl_mechanism_filter = cram-md5"}, password: "right",
+			bounce: expectation{verdict: "refused", stage: "auth", refusedBy: serviceName, cause: "mechanism-missing"},
+			log:    expectation{verdict: "refused", stage: "auth", refusedBy: serviceName, cause: "mechanism-missing"},
+		},
+		{
 			name: "sender not registered", main: []string{auth587, useTLS, saslOn}, password: "right", from: "nobody@customer.example", same: true,
 			bounce: expectation{verdict: "refused", stage: "envelope", cause: "sender-not-registered"},
 			log:    expectation{verdict: "refused", stage: "envelope", cause: "sender-not-registered"},

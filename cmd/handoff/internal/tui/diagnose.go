@@ -508,7 +508,7 @@ func (s *diagnoseScreen) drawChoices(out []line, w, h, most int) []line {
 			text += "  -> " + transcript.Escape(c.of)
 		}
 		full = wrap(text, w-3, 2)
-		if limit := max(min(h/6, 4), 1); len(full) > limit {
+		if limit := max(min(h/6, 4), 2); len(full) > limit {
 			full = append(full[:limit-1:limit-1], cut(full[limit-1]+" ..", w-3))
 		}
 	}

@@ -86,15 +86,14 @@ func (v *resultView) outcomeEntry(o *analyze.Outcome) entry {
 		l = l.put(plain, fmt.Sprintf("  %d %s", o.Reply.Code, o.Reply.Enhanced))
 	}
 	return entry{row: l, what: "one outcome", detail: func(w int) []line {
-		out := []line{line{}.put(title, " what  ").put(plain, "stage "+o.Stage+" | "+string(o.Direction)+" | to act: "+string(o.Party))}
-		if o.RefusedBy != "" {
-			out = append(out, say("       refused by  ").quote(plain, o.RefusedBy))
-		}
-		if o.Target != "" && o.Target != o.RefusedBy {
-			out = append(out, say("       tried       ").quote(plain, o.Target))
-		}
-		if o.ReportedBy != "" {
-			out = append(out, say("       reported by ").quote(plain, o.ReportedBy))
+		out := labelled("what", title, "stage "+o.Stage+" | "+string(o.Direction)+" | to act: "+string(o.Party), w)
+		for _, host := range []struct{ did, name string }{
+			{"refused by", o.RefusedBy}, {"tried", o.Target}, {"reported by", o.ReportedBy},
+		} {
+			if host.name == "" || host.did == "tried" && host.name == o.RefusedBy {
+				continue
+			}
+			out = append(out, labelled("", plain, host.did+" "+host.name, w)...)
 		}
 		if o.Reply.Text != "" {
 			out = append(out, labelled("said", title, o.Reply.Text, w)...)
@@ -491,7 +490,7 @@ func (v *resultView) draw(w, h int) []line {
 		v.rows = append(v.rows, i)
 	}
 	if more := len(v.entries) - v.top - rows; more > 0 {
-		out = append(out, line{}.put(dim, fmt.Sprintf("   (%d more rows below)", more)))
+		out = append(out, line{}.put(dim, fmt.Sprintf("   (%s below)", counted(more, "more row"))))
 	}
 	if h >= 13 {
 		out = append(out, rule(w))
@@ -503,7 +502,7 @@ func (v *resultView) draw(w, h int) []line {
 		end := min(v.scroll+room, len(d))
 		shown := d[v.scroll:end]
 		if end < len(d) && len(shown) > 1 {
-			shown = append(shown[:len(shown)-1:len(shown)-1], line{}.put(dim, fmt.Sprintf("  (%d more lines: PgDn)", len(d)-end+1)))
+			shown = append(shown[:len(shown)-1:len(shown)-1], line{}.put(dim, fmt.Sprintf("  (%s: PgDn)", counted(len(d)-end+1, "more line"))))
 		}
 		out = append(out, shown...)
 	}
