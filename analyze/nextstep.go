@@ -20,6 +20,9 @@ func (g *judgement) next() string {
 	if x := g.stoppedFor(); x != nil {
 		return tell(o.Party, x.next)
 	}
+	if o.Verdict == Deferred && g.obs.Kind == transcript.KindRateLimited && g.obs.Reply.Class() == 4 {
+		return tell(SenderSystem, replyNext(&g.obs)) // the service's own limit is for good: its page speaks of hours
+	}
 	if g.givenUp() {
 		return tell(SenderSystem, sendAgain)
 	}

@@ -72,6 +72,10 @@ func TestHeadlineAgreesWithNext(t *testing.T) {
 			"unknown words at RCPT", postfix("25", "5.7.1", "bounced", "host outbound-us1.ppe-hosted.com[192.0.2.10] said: 550 5.7.1 Sorry, no (in reply to RCPT TO command)"),
 			"check port, AUTH and sender", "check port, AUTH and sender",
 		},
+		{
+			"a limit of the sender's, for now", postfix("587", "4.7.1", "deferred", "host outbound-us1.ppe-hosted.com[192.0.2.10] said: 450 4.7.1 sending limit exceeded (in reply to RCPT TO command)"),
+			"over the sending limit, send slower", "send slower and let the queue retry",
+		},
 		{"a delay that passes", delay("421", "4.3.2 All screening ports are busy"), "wait, the sender keeps trying", "wait, the sending queue retries"},
 		{"a delay that stays", delay("535", "5.7.8 Error: authentication failed: authentication failure"), "check age and spelling of the credential", "60 minutes"},
 	} {
