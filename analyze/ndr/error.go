@@ -509,6 +509,8 @@ func isStackLine(line []byte) bool {
 		return true
 	case bytes.HasPrefix(l, []byte("... ")), bytes.HasPrefix(l, []byte("^^^")), bytes.HasPrefix(l, []byte("~~~")), bytes.HasPrefix(l, []byte("+ ~~~")):
 		return true
+	case bytes.Contains(l, []byte(".ps1:")) && bytes.Contains(l[:min(len(l), 24)], []byte(`:\`)):
+		return true // PowerShell's place in a script, in any language
 	case bytes.HasPrefix(l, []byte("+ CategoryInfo")), bytes.HasPrefix(l, []byte("+ FullyQualifiedErrorId")):
 		return true
 	case bytes.HasPrefix(l, []byte("   in ")) || bytes.HasPrefix(l, []byte("bei System.")) || bytes.HasPrefix(l, []byte("à System.")):
