@@ -310,7 +310,7 @@ func stalwartFields(t []byte, at int, fields []stalwartField) []stalwartField {
 		}
 		f := stalwartField{name: string(t[at : at+eq]), from: at + eq + 3}
 		f.to = f.from
-		end := f.from
+		var end int
 		switch {
 		case f.from < len(t) && t[f.from] == '"':
 			f.from++

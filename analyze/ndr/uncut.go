@@ -145,6 +145,9 @@ func goesOn(line, next []byte, logs bool) bool {
 	if s, n := stampAt(next); n >= 8 && !s.when.IsZero() {
 		return false
 	}
+	if s, _, _ := phraseAt(next); s != signNone && s < signField || !logs && isHeaderStart(next) {
+		return false // the next field of a report or a header
+	}
 	if c := next[0]; c == '@' || c == '=' && isWordByte(line[len(line)-1]) {
 		return true
 	}

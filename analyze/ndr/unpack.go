@@ -92,7 +92,7 @@ func (d *Document) unescape() bool {
 	text := d.Text
 	head := text[:min(len(text), 64<<10)]
 	slash := bytes.IndexByte(head, '\\')
-	if slash < 0 || bytes.Index(head[slash:], []byte(`\n`)) < 0 && bytes.Index(head[slash:], []byte(`\"`)) < 0 {
+	if slash < 0 || !bytes.Contains(head[slash:], []byte(`\n`)) && !bytes.Contains(head[slash:], []byte(`\"`)) {
 		return false
 	}
 	lines := 0

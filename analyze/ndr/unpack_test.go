@@ -133,6 +133,7 @@ func staysCut(file string) bool {
 	switch file {
 	case "reports/sendgrid/one-line.txt", "reports/several/error-above-a-bounce.txt", "reports/m365-trace/whole-row.txt",
 		"transcripts/error-others/php-parts.txt", "transcripts/error-others/connectivity-log.txt", "transcripts/nodemailer/error-before-its-log.txt",
+		"transcripts/error-others/git-no-greeting.txt", "transcripts/error-others/git-greeting-busy.txt", "transcripts/error-others/git-not-initialised.txt",
 		"logs/fortimail/sent.txt", "logs/postfix/containers.txt", "logs/queue/postqueue-json.txt",
 		"logs/queue/get-queue-table.txt", "logs/portal-rows/row.txt", "logs/powermta/without-head.txt":
 		return true
