@@ -102,6 +102,9 @@ func TestPackings(t *testing.T) {
 	for _, p := range packings {
 		t.Run(p.name, func(t *testing.T) {
 			for name, text := range files {
+				if raceDetector && len(text)%5 != 0 {
+					continue
+				}
 				if p.name == "cat -A" && strings.Count(text, "\n") < 2 {
 					continue // a single "$" may be anything
 				}
