@@ -3,6 +3,7 @@ package analyze
 import (
 	"bytes"
 	"strings"
+	"sync"
 
 	"github.com/smtp-handoff/handoff/analyze/ndr"
 )
@@ -90,15 +91,48 @@ func programOf(c *ndr.Case, text []byte) *program {
 	if len(own) > maxClueBytes {
 		own = own[:maxClueBytes]
 	}
-	for i := range programs {
-		for _, w := range programs[i].clues {
-			if bytes.Contains(own, []byte(w)) {
-				return &programs[i]
+	x := clueTable()
+	best := len(programs)
+	for i := 0; i+1 < len(own); i++ {
+		pair := uint16(own[i])<<8 | uint16(own[i+1])
+		if x.some[pair>>6]&(1<<(pair&63)) == 0 {
+			continue
+		}
+		for _, c := range x.of[pair] {
+			if c.row < best && bytes.HasPrefix(own[i:], []byte(c.words)) {
+				best = c.row
 			}
 		}
 	}
+	if best < len(programs) {
+		return &programs[best]
+	}
 	return nil
 }
+
+// clues are the clues of all programs by their first two bytes, so that a text is
+// looked through once.
+type clues struct {
+	some [1 << 16 / 64]uint64 // a bit for each pair that begins one
+	of   map[uint16][]clue
+}
+
+type clue struct {
+	row   int // of programs
+	words string
+}
+
+var clueTable = sync.OnceValue(func() *clues {
+	x := &clues{of: make(map[uint16][]clue)}
+	for row := range programs {
+		for _, w := range programs[row].clues {
+			pair := uint16(w[0])<<8 | uint16(w[1])
+			x.some[pair>>6] |= 1 << (pair & 63)
+			x.of[pair] = append(x.of[pair], clue{row, w})
+		}
+	}
+	return x
+})
 
 // nameProgram finds out whose texts they are that do not say enough.
 func nameProgram(all []judgement, text []byte) {

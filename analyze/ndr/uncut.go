@@ -40,44 +40,44 @@ func (d *Document) uncut() bool {
 		return false
 	}
 	var joins []int // lines that go on in the next one
-	soft, sure, runs := 0, false, false
-	logs := false
+	sure := false
 	for i := 0; i+1 < len(d.starts); i++ {
-		line, next := d.Line(i), d.Line(i+1)
-		if !runs {
-			if _, logs = recordAt(line); !logs {
-				_, n := stampAt(line)
-				logs = n >= 8
-			}
-		}
-		runs = false
-		if len(line) == 0 || len(next) == 0 {
+		if d.LineEnd(i)-int(d.starts[i]) < width {
 			continue
 		}
-		n := utf8.RuneCount(line)
-		if n == width {
-			if bytes.IndexByte(line, ' ') < 0 {
-				continue
-			}
-			whole := len(joins) <= maxSureLooks && d.wholeElsewhere(line, next)
-			sure = sure || whole
-			if whole || goesOn(line, next, logs) {
-				joins = append(joins, i)
-				runs = true
-			}
+		line, next := d.Line(i), d.Line(i+1)
+		if len(next) == 0 || utf8.RuneCount(line) != width || bytes.IndexByte(line, ' ') < 0 {
+			continue
+		}
+		whole := len(joins) <= maxSureLooks && d.wholeElsewhere(line, next)
+		sure = sure || whole
+		if whole || goesOn(line, next, d.logsAt(i, joins)) {
+			joins = append(joins, i)
+		}
+	}
+	if len(joins) == 0 {
+		return false
+	}
+	soft := 0 // lines that somebody ended before a word that had no room
+	for i, k := 0, 0; i+1 < len(d.starts) && !sure; i++ {
+		if k < len(joins) && joins[k] == i {
+			k++
+			continue
+		}
+		line, next := d.Line(i), d.Line(i+1)
+		if len(line) == 0 || len(next) == 0 {
 			continue
 		}
 		word := bytes.IndexByte(next, ' ')
 		if word < 0 {
 			word = len(next)
 		}
-		if n+1+word > width && word > 0 && next[0] != '\t' && fieldName(next) == 0 && goesOn(line, next, logs) {
+		n := utf8.RuneCount(line)
+		if n != width && n+1+word > width && word > 0 && next[0] != '\t' && fieldName(next) == 0 && goesOn(line, next, d.logsAt(i, joins[:k])) {
 			soft++
 		}
 	}
 	switch {
-	case len(joins) == 0:
-		return false
 	case sure:
 	case full < 3 && !isTerminal(width), soft*2 > len(joins), len(joins) < 2 && soft > 0:
 		return false
@@ -92,6 +92,20 @@ func (d *Document) uncut() bool {
 	d.move(r)
 	d.apply(r)
 	return true
+}
+
+// logsAt reports whether the line, or the first one of those that were joined to
+// make it, is one of a log. Joins are the lines before it that go on.
+func (d *Document) logsAt(i int, joins []int) bool {
+	for k := len(joins) - 1; k >= 0 && joins[k] == i-1; k-- {
+		i--
+	}
+	line := d.Line(i)
+	if _, ok := recordAt(line); ok {
+		return true
+	}
+	_, n := stampAt(line)
+	return n >= 8
 }
 
 // maxSureLooks bounds how many joints are looked for elsewhere.
